@@ -1,0 +1,1 @@
+"""Files -> scans: reading, catalogues, the audit, splits, phantoms."""

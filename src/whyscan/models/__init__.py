@@ -1,0 +1,1 @@
+"""One Classifier, whatever it was built with."""

@@ -1,0 +1,192 @@
+"""Classifier: pixels in, scores out. Normalisation is inside it; layers are listed shallow to deep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from whyscan.data.scan import Scan
+from whyscan.errors import BadInput, BadModel, BadTarget
+from whyscan.records.attribution import find
+from whyscan.records.geometry import Fit, Geometry
+
+Pixels = Float32[np.ndarray, "n c h w"]
+"""Pixels in [0, 1] on a model's grid, before its normalisation."""
+
+Scores = Float32[np.ndarray, "n k"]
+Predict = Callable[[Pixels], Scores]
+"""All that LIME, SHAP, occlusion and the trust metrics ever need of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A place in the network whose output a map can be made of.
+
+    Attributes:
+        name: the name people use (timm's own).
+        path: the dotted path of the module inside `Classifier.network`.
+        alias: its name in keras.applications, or "".
+    """
+
+    name: str
+    path: str
+    alias: str = ""
+
+
+class Network(nn.Module):
+    """pixels in [0, 1] -> logits: normalisation, trunk and head in one differentiable module."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.trunk, self.head = trunk, head
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    mean: Tensor
+    std: Tensor
+
+    def features(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The trunk's pooled output."""
+        out: Tensor = self.trunk((pixels - self.mean) / self.std)
+        return out
+
+    def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        out: Tensor = self.head(self.features(pixels))
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A white-box image classifier.
+
+    Attributes:
+        name: what it is called in tables and on pictures.
+        classes: the k class names, in the order of the scores.
+        input_size: (height, width) of its input, in pixels.
+        network: pixels (n, 3, h, w) in [0, 1] -> logits (n, k). In eval mode. A network with a single
+            sigmoid output z is wrapped in `TwoClass`, whose logits are (-z/2, +z/2).
+        layers: where Grad-CAM can look, in order of execution.
+        fit: how scans are brought to `input_size`.
+        hash: SHA-256 of the weights.
+        about: backbone, recipe, versions: what model.json says.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    input_size: tuple[int, int]
+    network: nn.Module
+    layers: tuple[Layer, ...]
+    fit: Fit = "stretch"
+    hash: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def layer(self, name: str) -> Layer:
+        """A layer by its name, its Keras alias, or "last".
+
+        Raises:
+            BadTarget: no such layer; the nearest names are suggested.
+        """
+        if not self.layers:
+            raise BadTarget(f"{self.name} has no layer with a spatial grid", "a network with convolutions", "use LIME or SHAP")
+        if name == "last":
+            return self.layers[-1]
+        for layer in self.layers:
+            if name in (layer.name, layer.alias, layer.path):
+                return layer
+        import difflib
+
+        known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
+        raise BadTarget(f"layer {name!r} is not in {self.name}", f"one of its {len(self.layers)} layers", f"try {', '.join(near)}")
+
+    def target(self, name: str) -> Float32[np.ndarray, " k"]:
+        """The row of logit weights of a class ("glioma": 1 at glioma) or a contrast ("a-b": 1 at a, -1 at b).
+
+        Raises:
+            BadTarget: not a class, and not two classes joined by "-".
+        """
+        row = np.zeros(len(self.classes), np.float32)
+        for part, sign in zip(self._parts(name), (1.0, -1.0), strict=False):
+            row[self.classes.index(part)] += sign
+        return row
+
+    def target_name(self, name: str) -> str:
+        """The full name of a target: "glioma-men" -> "glioma_tumor-meningioma_tumor"."""
+        return "-".join(self._parts(name))
+
+    def _parts(self, name: str) -> tuple[str, ...]:
+        if name in self.classes or "-" not in name:
+            return (find(name, self.classes, "class"),)
+        for cut in (i for i, letter in enumerate(name) if letter == "-"):
+            try:
+                pair = tuple(find(part, self.classes, "class") for part in (name[:cut], name[cut + 1 :]) if part)
+            except BadTarget:
+                continue
+            if len(pair) == 2 and pair[0] != pair[1]:
+                return pair
+        return (find(name, self.classes, "class"),)  # raises: it is no class, nor two joined by "-"
+
+    def prepare(self, scan: Scan) -> tuple[Pixels, Geometry]:
+        """One scan on the model's grid, (1, 3, h, w), and how it got there."""
+        geometry = Geometry.of(scan.shape, self.input_size, self.fit)
+        pixels = geometry.to_model(scan.pixels)
+        return np.ascontiguousarray(np.broadcast_to(pixels, (3, *self.input_size)))[None], geometry
+
+    def logits(self, scans: Scan | Sequence[Scan] | Pixels, *, batch: int = 16) -> Float32[np.ndarray, "*n k"]:
+        """Scores before softmax: (k,) for one Scan, else (n, k).
+
+        Raises:
+            BadInput: pixels of another size.
+            BadModel: the network answered with something other than finite (n, k).
+        """
+        if isinstance(scans, Scan):
+            return self.logits(self.prepare(scans)[0])[0]
+        if not isinstance(scans, np.ndarray):
+            parts = [
+                self.logits(np.concatenate([self.prepare(scan)[0] for scan in scans[start : start + batch]]))
+                for start in range(0, len(scans), batch)
+            ]
+            return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+        if scans.ndim != 4 or scans.shape[1:] != (3, *self.input_size):
+            raise BadInput(f"pixels of shape {scans.shape}", f"(n, 3, {', '.join(map(str, self.input_size))})", "use prepare()")
+        with torch.inference_mode():
+            out = [
+                self.network(torch.from_numpy(scans[start : start + batch]).to(self.device)).float().cpu()
+                for start in range(0, len(scans), batch)
+            ]
+        scores = torch.cat(out).numpy() if out else np.zeros((0, len(self.classes)), np.float32)
+        if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():
+            came = f"{self.name} answered with shape {scores.shape}" + ("" if np.isfinite(scores).all() else " and NaN or infinity")
+            raise BadModel(came, f"finite logits (n, {len(self.classes)})", "check the weights and the class names")
+        return scores
+
+    def predict(self, scans: Scan | Sequence[Scan] | Pixels, *, batch: int = 16) -> Float32[np.ndarray, "*n k"]:
+        """Probabilities in the order of `classes`: (k,) for one Scan, else (n, k)."""
+        return softmax(self.logits(scans, batch=batch))
+
+
+class TwoClass(nn.Module):
+    """A network with one sigmoid output z, as two classes with logits (-z/2, +z/2): their softmax is the sigmoid."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 2"]:
+        half = self.network(pixels) / 2
+        return torch.cat([-half, half], dim=1)
+
+
+def softmax(logits: Float32[np.ndarray, "*n k"]) -> Float32[np.ndarray, "*n k"]:
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True), np.float32)

@@ -1,0 +1,1 @@
+"""What is saved and read back: attributions, evidence, predictions, the run folder."""
