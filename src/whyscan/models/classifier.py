@@ -97,7 +97,9 @@ class Classifier:
             BadTarget: no such layer; the nearest names are suggested.
         """
         if not self.layers:
-            raise BadTarget(f"{self.name} has no layer with a spatial grid", "a network with convolutions", "use LIME or SHAP")
+            raise BadTarget(
+                f"{self.name} has no layer with a spatial grid", "a network with convolutions", "use LIME or SHAP"
+            )
         if name == "last":
             return self.layers[-1]
         for layer in self.layers:
@@ -107,7 +109,9 @@ class Classifier:
 
         known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
-        raise BadTarget(f"layer {name!r} is not in {self.name}", f"one of its {len(self.layers)} layers", f"try {', '.join(near)}")
+        raise BadTarget(
+            f"layer {name!r} is not in {self.name}", f"one of its {len(self.layers)} layers", f"try {', '.join(near)}"
+        )
 
     def target(self, name: str) -> Float32[np.ndarray, " k"]:
         """The row of logit weights of a class ("glioma": 1 at glioma) or a contrast ("a-b": 1 at a, -1 at b).
@@ -158,7 +162,9 @@ class Classifier:
             ]
             return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
         if scans.ndim != 4 or scans.shape[1:] != (3, *self.input_size):
-            raise BadInput(f"pixels of shape {scans.shape}", f"(n, 3, {', '.join(map(str, self.input_size))})", "use prepare()")
+            raise BadInput(
+                f"pixels of shape {scans.shape}", f"(n, 3, {', '.join(map(str, self.input_size))})", "use prepare()"
+            )
         with torch.inference_mode():
             out = [
                 self.network(torch.from_numpy(scans[start : start + batch]).to(self.device)).float().cpu()
@@ -166,7 +172,9 @@ class Classifier:
             ]
         scores = torch.cat(out).numpy() if out else np.zeros((0, len(self.classes)), np.float32)
         if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():
-            came = f"{self.name} answered with shape {scores.shape}" + ("" if np.isfinite(scores).all() else " and NaN or infinity")
+            came = f"{self.name} answered with shape {scores.shape}" + (
+                "" if np.isfinite(scores).all() else " and NaN or infinity"
+            )
             raise BadModel(came, f"finite logits (n, {len(self.classes)})", "check the weights and the class names")
         return scores
 

@@ -77,4 +77,6 @@ class Predictions:
                 np.array([[float(row[f"p:{name}"]) for name in classes] for row in rows], np.float64),
             )
         except (IndexError, KeyError, ValueError) as error:
-            raise BadRun(f"{path} is damaged ({error})", "a table of predictions", "evaluate the model again") from error
+            raise BadRun(
+                f"{path} is damaged ({error})", "a table of predictions", "evaluate the model again"
+            ) from error
