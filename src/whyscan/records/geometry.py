@@ -65,7 +65,7 @@ class Geometry:
         top, left, height, width = self.box
         rows = self._grid_coordinates(self.scan[0], top, height, labels.shape[0], self.model[0])
         columns = self._grid_coordinates(self.scan[1], left, width, labels.shape[1], self.model[1])
-        return labels[np.ix_(_round(rows, labels.shape[0]), _round(columns, labels.shape[1]))]
+        return np.asarray(labels[np.ix_(_round(rows, labels.shape[0]), _round(columns, labels.shape[1]))])
 
     @staticmethod
     def _grid_coordinates(n: int, start: int, length: int, cells: int, model: int) -> Float[np.ndarray, " n"]:
@@ -107,7 +107,7 @@ def _bilinear(maps: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
 def _nearest(region: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     rows = ((np.arange(shape[0]) + 0.5) * region.shape[0] / shape[0]).astype(int)
     columns = ((np.arange(shape[1]) + 0.5) * region.shape[1] / shape[1]).astype(int)
-    return region[np.ix_(rows, columns)]
+    return np.asarray(region[np.ix_(rows, columns)])
 
 
 def _round(at: np.ndarray, cells: int) -> np.ndarray:
