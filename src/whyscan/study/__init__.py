@@ -1,1 +1,1 @@
-
+"""Joins the stages into one resumable run."""

@@ -1,0 +1,116 @@
+"""What a study is asked to do, in one place that is written into its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from whyscan.errors import BadInput
+from whyscan.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One model to train.
+
+    Attributes:
+        name: what the model is called in the run; the backbone's name.
+        backbone: a name of `models.backbones`, or any timm name.
+        weights: "imagenet", "none" or a safetensors file.
+        settings: how it is trained.
+    """
+
+    name: str
+    backbone: str
+    weights: str
+    settings: TrainSettings
+
+    def describe(self) -> dict[str, Any]:
+        """For run.json; a weights file goes by its name, not by where it lay."""
+        origin = self.weights if self.weights in ("imagenet", "none") else Path(self.weights).name
+        return {"backbone": self.backbone, "weights": origin, **self.settings.describe()}
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """How much is explained, and of what.
+
+    Attributes:
+        seed: of the splits, the gallery's sampling and the perturbations.
+        per_case: scans in the gallery per class and case (both models right, one of them, neither).
+        evaluations: perturbed scans that LIME and SHAP share, per scan and model.
+        located: how many held-out scans with a known lesion Grad-CAM's energy is measured on.
+    """
+
+    seed: int = 0
+    per_case: int = 1
+    evaluations: int = 300
+    located: int = 200
+
+    def __post_init__(self) -> None:
+        for name, least in (("per_case", 1), ("evaluations", 50), ("located", 0)):
+            if getattr(self, name) < least:
+                raise BadInput(f"{name} = {getattr(self, name)}", f"{least} or more", f"raise {name}")
+
+
+def plans(
+    backbones: Sequence[str],
+    base: TrainSettings,
+    *,
+    weights: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Plan, ...]:
+    """Read "NAME" and "NAME=WEIGHTS" into plans.
+
+    Args:
+        backbones: each "mobilenetv2_100", "xception=none" or "mobilenetv2_100=trunk.safetensors".
+        base: the training settings of all.
+        weights: for the backbones that do not name their own; "imagenet" if this does not either.
+        overrides: settings of single backbones: {"xception": {"epochs": 2}}.
+
+    Raises:
+        BadInput: no backbone, one named twice, or an override of one that is not there.
+    """
+    if not backbones:
+        raise BadInput("no backbone", "at least one --backbone", "add --backbone mobilenetv2_100")
+    made: list[Plan] = []
+    for each in backbones:
+        backbone, _, own = each.partition("=")
+        settings = replace(base, **(overrides or {}).get(backbone, {}))
+        made.append(Plan(backbone, backbone, own or weights or "imagenet", settings))
+    names = [plan.name for plan in made]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"backbone {name} is named {names.count(name)} times", "each once", "train it in another run")
+    for name in overrides or {}:
+        if name not in names:
+            raise BadInput(f"a setting for {name}", f"one of {', '.join(names)}", "name a backbone of this run")
+    return tuple(made)
+
+
+def per_name(values: Sequence[str], option: str, kind: type = str) -> tuple[Any | None, dict[str, Any]]:
+    """Read a repeatable option: "8" is for all, "xception=2" for one.
+
+    Returns:
+        The value for all, or None, and the values by name.
+
+    Raises:
+        BadInput: a value that is not of `kind`, or two for the same.
+    """
+    common: Any | None = None
+    named: dict[str, Any] = {}
+    for text in values:
+        name, equals, value = text.rpartition("=")
+        try:
+            parsed = kind(value)
+        except ValueError:
+            raise BadInput(f"{option} {text}", f"{kind.__name__}, or NAME={kind.__name__}", "correct it") from None
+        if (name in named) if equals else (common is not None):
+            raise BadInput(f"{option} {text} comes twice", "one value for all and one per backbone", "drop one")
+        if equals:
+            named[name] = parsed
+        else:
+            common = parsed
+    return common, named
