@@ -1,0 +1,63 @@
+# `make demo` and `make test` need python3 (3.11 or newer), make and git, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/demo
+
+BIN := $(VENV)/bin
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test quick lint docs format clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo     a whole study on phantoms made on the spot; prints where its report is"
+	@echo "make test     every check that CI runs"
+	@echo "make quick    the same without the slow tests"
+	@echo "make lint     format, lint, types, floors"
+	@echo "make docs     build the documentation into site/"
+	@echo "make format   put the code into its one format"
+	@echo "make clean    remove what these commands made, except runs/"
+
+# torch goes first and by itself: whatever is resolved later finds it in place and brings no other build of it.
+$(CORE): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@echo "Making $(VENV): this takes some minutes the first time."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "python3 cannot make a virtual environment: install its venv module (python3-venv)"; exit 1; }
+	@$(PIP) pip
+	@$(PIP) torch
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): $(CORE)
+	@echo "Installing the tools that check and document."
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(CORE)
+	@$(BIN)/whyscan demo --out $(RUN)
+	@echo "The report: $(abspath $(RUN)/report.html)"
+
+test: lint docs
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+quick: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(DEV)
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+docs: $(DEV)
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+format: $(DEV)
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+clean:
+	rm -rf $(VENV) site build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
