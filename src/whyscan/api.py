@@ -1,0 +1,163 @@
+"""One function per verb: what `whyscan.<verb>` and the command line call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from whyscan.data.catalogue import open_catalogue
+from whyscan.data.read import read_scan, read_scans
+from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.models.classifier import Classifier
+from whyscan.models.load import load
+from whyscan.progress import Progress, quiet
+from whyscan.records.attribution import Attribution
+from whyscan.records.evidence import Evidence
+from whyscan.records.run import Run
+from whyscan.report import page
+from whyscan.study import demo as demonstration
+from whyscan.study import run as stages
+from whyscan.study.settings import Plan, StudySettings, plans
+from whyscan.training.settings import TrainSettings
+
+__all__ = [
+    "Attribution",
+    "Classifier",
+    "Evidence",
+    "Plan",
+    "Run",
+    "StudySettings",
+    "TrainSettings",
+    "audit",
+    "compare",
+    "demo",
+    "explain",
+    "explain_layers",
+    "explain_many",
+    "load",
+    "plans",
+    "read_scan",
+    "read_scans",
+    "report",
+    "study",
+    "train",
+]
+
+
+def audit(
+    data: str | Path, out: str | Path, *, seed: int = 0, resume: bool = False, progress: Progress = quiet
+) -> Mapping[str, Any]:
+    """Look for leaks, duplicates, label conflicts and shortcut cues, and write a clean split.
+
+    Args:
+        data: a folder per class (with or without train and test folders), or a CSV.
+        out: a run folder; gets audit/audit.json, splits.csv and results.csv.
+        seed: of the split.
+        resume: go on in a run folder that exists.
+
+    Returns:
+        The audit's document, as in audit.json.
+
+    Raises:
+        BadData: no images, one class only, or folders that do not fit each other.
+        BadRun: the run folder cannot be used.
+    """
+    catalogue = open_catalogue(Path(data))
+    with stages.workspace(Path(out), Path(data), {"audit": {"seed": seed}}, resume=resume) as run:
+        stages.audit_stage(run, catalogue, seed=seed, progress=progress)
+    found = run.audit()
+    assert found is not None
+    return found
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    chosen: Sequence[Plan],
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> Run:
+    """Train models on the audit's split (audited first if need be).
+
+    Args:
+        data: as for `audit`.
+        out: the run folder; gets models/<name>/ for every plan.
+        chosen: what to train; `whyscan.plans` makes them from names.
+        seed: of the split.
+        resume: go on where an earlier try stopped.
+
+    Raises:
+        BadData, BadModel, BadRun: see their texts.
+        Diverged: the loss was not a number before there was a good epoch.
+    """
+    catalogue = open_catalogue(Path(data))
+    asked = {"models": {plan.name: plan.describe() for plan in chosen}}
+    audited = Run(Path(out)).splits_path.is_file() and not Run(Path(out)).models()
+    with stages.workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
+        rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)
+        stages.train_stage(run, catalogue, rows, chosen, resume=resume, progress=progress)
+    return run
+
+
+def compare(run: str | Path, *, seed: int = 0) -> Mapping[str, Any]:
+    """Scores with intervals, paired tests, the best and the weak model of a run.
+
+    Raises:
+        BadRun: not a run, or a run without a trained model.
+    """
+    opened = Run.open(run)
+    with stages.workspace(opened.folder, None, {}, resume=True) as found:
+        return stages.compare_stage(found, seed=seed)
+
+
+def study(
+    data: str | Path,
+    out: str | Path,
+    *,
+    chosen: Sequence[Plan] = (),
+    models: Mapping[str, Classifier] | None = None,
+    settings: StudySettings | None = None,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> Run:
+    """Audit, train or adopt, compare, explain, report.
+
+    Args:
+        data: as for `audit`.
+        out: the run folder.
+        chosen: models to train.
+        models: or models that exist already, by the names they shall have in the run.
+        settings: how much is explained.
+        resume: go on where an earlier try stopped.
+    """
+    settings = settings or StudySettings()
+    run = stages.study(
+        Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress
+    )
+    page.write(run)
+    return run
+
+
+def report(run: str | Path) -> Path:
+    """Write a run's report.html, from its saved records alone.
+
+    Raises:
+        BadRun: not a run, or damaged records.
+    """
+    return page.write(Run.open(run))
+
+
+def demo(out: str | Path, *, seed: int = 0, resume: bool = False, progress: Progress = quiet) -> Run:
+    """A whole study on head phantoms made on the spot, with known truth and a planted shortcut.
+
+    Args:
+        out: the run folder; the phantoms are kept in its data/ folder.
+        seed: of the phantoms, the split and the training.
+        resume: go on where an earlier try stopped.
+    """
+    run = demonstration.demo(Path(out), seed=seed, resume=resume, progress=progress)
+    page.write(run)
+    return run

@@ -1,0 +1,38 @@
+"""The `whyscan` command."""
+
+from __future__ import annotations
+
+import typer
+
+import whyscan
+from whyscan.cli import commands
+
+app = typer.Typer(
+    name="whyscan",
+    help="Ask an image classifier why it said that about this scan, and whether to believe the answer. "
+    "Research use only; not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(whyscan.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program as a whole."""
+
+
+for command in commands.COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,210 @@
+"""The explain stage: the gallery's scans by the best and the weak model, and where Grad-CAM's energy lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whyscan.data.catalogue import Catalogue, Entry
+from whyscan.data.read import read_entry
+from whyscan.data.scan import Scan
+from whyscan.data.split import SplitRow
+from whyscan.explain.energy import area_share, energy_in_region
+from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.models import checkpoint
+from whyscan.models.classifier import Classifier
+from whyscan.progress import Progress, quiet
+from whyscan.records import files
+from whyscan.records.attribution import Attribution, save_all
+from whyscan.records.evidence import Evidence
+from whyscan.records.predictions import Predictions
+from whyscan.records.run import Run
+from whyscan.stats.intervals import bootstrap_mean
+from whyscan.study import gallery
+from whyscan.study.ledger import Ledger
+from whyscan.study.settings import StudySettings
+
+METRIC = "energy in lesion"
+LAYERED = "gradcam-layers"
+
+
+def explain_stage(
+    run: Run,
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    comparison: Mapping[str, Any],
+    settings: StudySettings,
+    ledger: Ledger,
+    *,
+    progress: Progress = quiet,
+) -> None:
+    """Explain the gallery and write explain/index.json and the stage's rows of results.csv."""
+    roles = chosen_models(comparison)
+    predictions = {name: run.predictions(name) for name in roles["all"]}
+    best = predictions[roles["best"]]
+    weak = predictions.get(roles["weak"] or "")
+    picks = gallery.pick(best, weak, per_case=settings.per_case, seed=settings.seed)
+    entries = {entry.name: entry for entry in catalogue.entries}
+    scans: list[dict[str, Any]] = []
+    total = len(picks) * len(roles["all"])
+    documents: dict[str, dict[str, Any]] = {name: {} for name in roles["all"]}
+    energies: list[dict[str, Any]] = []
+    for position, name in enumerate(roles["all"]):  # model by model: one network in memory at a time
+        classifier = checkpoint.load(run.model_folder(name))
+        for number, picked in enumerate(picks):
+            progress(f"explaining with {name}", position * len(picks) + number, total)
+            entry = entries[best.paths[picked.row]]
+            documents[name][entry.name] = _explain_scan(run, classifier, entry, settings, ledger)
+        energies += _locate(classifier, catalogue, rows, settings, progress)
+    progress("explaining", total, total)
+    for picked in picks:
+        path = best.paths[picked.row]
+        scans.append(
+            {
+                "scan": documents[roles["best"]][path]["scan"],
+                "source": path,
+                "label": best.classes[best.labels[picked.row]],
+                "split": best.splits[picked.row],
+                "case": picked.case,
+                "region": documents[roles["best"]][path]["region"],
+                "models": {name: documents[name][path]["model"] for name in roles["all"]},
+                "evidence": [row for name in roles["all"] for row in documents[name][path]["evidence"]],
+            }
+        )
+    files.write_json(
+        run.gallery_path,
+        {
+            "seed": settings.seed,
+            "evaluations": settings.evaluations,
+            "sampling": gallery.sentence(settings.per_case, settings.seed),
+            "models": {"best": roles["best"], "weak": roles["weak"], "others": roles["others"]},
+            "scans": scans,
+            "energy": energies,
+        },
+    )
+    run.replace_results("explain", energies + [_result(row) for scan in scans for row in scan["evidence"]])
+
+
+def chosen_models(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """The best model, its weaker twin of the same backbone, and the weakest of the other backbones."""
+    best = comparison["best"]
+    twin = comparison["pair"]["weak"]
+    others = [name for name in (comparison["weak"],) if name and name not in (best, twin)]
+    weak = twin or (others[0] if others else None)
+    names = [best, *([twin] if twin else []), *others]
+    return {"best": best, "weak": weak, "others": [name for name in names if name not in (best, weak)], "all": names}
+
+
+def _explain_scan(
+    run: Run, classifier: Classifier, entry: Entry, settings: StudySettings, ledger: Ledger
+) -> dict[str, Any]:
+    """All pictures of one scan by one model: made, or found whole from an earlier try."""
+    scan = read_entry(entry)
+    made_from = {"model": classifier.hash, "seed": settings.seed, "evaluations": settings.evaluations}
+    paths = {
+        method: run.attribution_path(scan.content, classifier.name, method)
+        for method in ("gradcam", LAYERED, "lime", "shap")
+    }
+    piece = f"explain {classifier.name} {scan.content[:16]}"
+    if not (ledger.done(piece, made_from) and all(path.is_file() for path in paths.values())):
+        with ledger.piece(piece, made_from):
+            explain_to_files(classifier, scan, paths, settings)
+    found = {method: run.attributions(_relative(run, path)) for method, path in paths.items()}
+    last = found["gradcam"][0]
+    return {
+        "scan": scan.content,
+        "region": scan.region is not None and bool(scan.region.any()),
+        "model": {
+            "predicted": last.predicted,
+            "probabilities": {name: float(p) for name, p in zip(last.classes, last.probabilities, strict=True)},
+            "right": last.predicted == scan.label,
+            "files": {method: _relative(run, path) for method, path in paths.items()},
+        },
+        "evidence": [
+            {**_energy(found[method][0], scan), "model": classifier.name, "method": method, "source": entry.name}
+            for method in ("gradcam", "lime", "shap")
+            if scan.region is not None and scan.region.any()
+        ],
+    }
+
+
+def explain_to_files(
+    classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings
+) -> None:
+    """Grad-CAM of the last layer for all classes; of every layer for the predicted and the true one; LIME and SHAP."""
+    save_all(paths["gradcam"], [explain(classifier, scan, "gradcam", "all", seed=settings.seed)])
+    predicted = classifier.classes[int(np.argmax(classifier.predict(scan)))]
+    targets = list(dict.fromkeys([predicted, *([scan.label] if scan.label in classifier.classes else [])]))
+    layers = explain_layers(classifier, scan, [name for name in targets if name is not None])
+    save_all(paths[LAYERED], list(layers.values()))
+    both = explain_many(
+        classifier, scan, ["lime", "shap"], "all", seed=settings.seed, samples=settings.evaluations
+    )
+    for method in ("lime", "shap"):
+        save_all(paths[method], [both[method]])
+
+
+def _energy(attribution: Attribution, scan: Scan) -> dict[str, Any]:
+    """How much of the predicted class's positive attribution lies in the lesion, beside the lesion's share of the scan."""
+    assert scan.region is not None
+    target = attribution.predicted
+    values = attribution.values[attribution.index(target)]
+    evidence = energy_in_region(values, scan.region)
+    return {"metric": METRIC, "target": target, **evidence.row(), "chance": area_share(scan.region)}
+
+
+def _locate(
+    classifier: Classifier,
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    settings: StudySettings,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Grad-CAM's energy in the lesion over many held-out scans, with an interval by duplicate group.
+
+    Only scans the model did not train on: holdout, clean test, validation.
+    """
+    entries = {entry.name: entry for entry in catalogue.entries}
+    known = [
+        row
+        for row in rows
+        if row.split in ("validation", "holdout", "test") and not row.leaked and entries[row.path].mask is not None
+    ]
+    order = np.random.default_rng(settings.seed).permutation(len(known))[: settings.located]
+    energy, chance, groups = [], [], []
+    for done, index in enumerate(order):
+        progress(f"locating {classifier.name}", done, len(order))
+        scan = read_entry(entries[known[index].path])
+        if scan.region is None or not scan.region.any():
+            continue
+        found = _energy(explain(classifier, scan, "gradcam", "predicted", seed=settings.seed), scan)
+        if found["value"] is not None:
+            energy.append(found["value"])
+            chance.append(found["chance"])
+            groups.append(known[index].group)
+    shared = {"model": classifier.name, "method": "gradcam", "subset": "held out, known lesion"}
+    if not energy:
+        nothing = Evidence.skipped("no held-out scan with a known lesion")
+        return [{**shared, "metric": f"mean {METRIC}", **nothing.row()}]
+    summaries = (
+        (f"mean {METRIC}", energy),
+        ("mean share of the image that is lesion (chance)", chance),
+        (f"mean {METRIC} minus chance", list(np.subtract(energy, chance))),
+    )
+    return [
+        {**shared, "metric": name, **bootstrap_mean(np.array(values), np.array(groups), seed=settings.seed).row()}
+        for name, values in summaries
+    ]
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A gallery figure as a row of results.csv."""
+    kept = {name: row[name] for name in ("model", "method", "metric", "value", "low", "high", "n", "status", "reason")}
+    return {**kept, "subset": row["source"], "class": row["target"]}
+
+
+def _relative(run: Run, path: Path) -> str:
+    return path.relative_to(run.folder).as_posix()

@@ -1,0 +1,236 @@
+"""The stages of a study, each of which reads and writes one run folder and can be resumed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import whyscan
+from whyscan.data.audit import audit, write_audit
+from whyscan.data.catalogue import Catalogue, open_catalogue
+from whyscan.data.split import SplitRow, read_splits, write_splits
+from whyscan.errors import BadData, BadRun
+from whyscan.models import checkpoint
+from whyscan.models.classifier import Classifier
+from whyscan.progress import Progress, quiet
+from whyscan.records import files
+from whyscan.records.run import Run
+from whyscan.study import explaining
+from whyscan.study.ledger import Ledger, digest
+from whyscan.study.settings import Plan, StudySettings
+from whyscan.training import compare
+from whyscan.training.evaluate import evaluate
+from whyscan.training.train import train
+
+
+@contextmanager
+def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resume: bool) -> Iterator[Run]:
+    """A locked run folder whose run.json says what was asked for.
+
+    Raises:
+        BadRun: it holds a run already and `resume` was not asked for, belongs to other data, is in use, or cannot
+            be written to.
+    """
+    run = Run(folder)
+    with files.locked(folder):
+        known: dict[str, Any] = dict(run.manifest()) if run.manifest_path.is_file() else {}
+        name = data.resolve().name if data is not None else known.get("data", "")
+        if known and not resume:
+            raise BadRun(f"{folder} holds a run already", "a new folder, or --resume", "add --resume or choose another --out")
+        if known and known.get("data", name) != name:
+            raise BadRun(f"{folder} is a run on {known['data']}", f"the same data, not {name}", "choose another --out")
+        manifest = {
+            "whyscan": whyscan.__version__,
+            "created": known.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
+            "data": name,
+            "asked": {**known.get("asked", {}), **asked},
+            "versions": versions(),
+        }
+        files.write_json(run.manifest_path, manifest)
+        yield run
+
+
+def versions() -> dict[str, str]:
+    """What made the numbers: the packages that can change them, Python and the processor's kind."""
+    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-image", "pillow")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), "machine": platform.machine(), **found}
+
+
+def ledger(run: Run) -> Ledger:
+    return Ledger(run.folder / "ledger.jsonl")
+
+
+def audit_stage(run: Run, catalogue: Catalogue, *, seed: int, progress: Progress = quiet) -> tuple[SplitRow, ...]:
+    """Audit and split, or read back the splits of the same files."""
+    made_from = {"files": fingerprint(catalogue), "seed": seed, "whyscan": whyscan.__version__}
+    book = ledger(run)
+    if book.done("audit", made_from) and run.audit_path.is_file() and run.splits_path.is_file():
+        return read_splits(run.splits_path)
+    with book.piece("audit", made_from):
+        found = audit(catalogue, seed=seed, progress=progress)
+        write_audit(found, run.audit_path.parent)
+        write_splits(run.splits_path, found.rows)
+        run.replace_results("audit", audit_rows(found.document))
+    return found.rows
+
+
+def audit_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The audit's figures as rows of results.csv."""
+    leaks = document.get("leaks") or {}
+    rows: list[dict[str, Any]] = [
+        {"metric": f"test images: {kind}", "subset": "test", "value": leaks[kind], "n": leaks["test"], "status": "measured"}
+        for kind in ("exact", "near", "clean")
+        if kind in leaks
+    ]
+    for cue in document["cues"]:
+        rows.append(
+            {
+                "metric": f"accuracy of a trivial rule: {cue['name']}",
+                "subset": cue["subset"],
+                "class": cue["question"],
+                "method": cue["rule"],
+                **{key: cue.get(key) for key in ("low", "high", "n")},
+                "value": cue["accuracy"],
+                "status": "measured",
+            }
+        )
+    return rows
+
+
+def fingerprint(catalogue: Catalogue) -> str:
+    """A digest of the files' names, sizes and times: enough to know that an audit still holds."""
+    return digest(
+        {
+            entry.name: [entry.label, entry.patient, entry.official, *_stat(entry.path)]
+            for entry in catalogue.entries
+        }
+    )
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (-1, -1)
+    return found.st_size, found.st_mtime_ns
+
+
+def train_stage(
+    run: Run,
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    plans: Sequence[Plan],
+    *,
+    resume: bool,
+    progress: Progress = quiet,
+) -> None:
+    """Train every plan that is not finished yet."""
+    book = ledger(run)
+    for plan in plans:
+        made_from = {"plan": plan.describe(), "splits": splits_digest(rows)}
+        piece = f"train {plan.name}"
+        if book.done(piece, made_from) and (run.model_folder(plan.name) / "model.json").is_file():
+            continue
+        with book.piece(piece, made_from):
+            train(
+                catalogue,
+                rows,
+                plan.backbone,
+                plan.weights,
+                plan.settings,
+                run.model_folder(plan.name),
+                name=plan.name,
+                cache=run.folder / "cache",
+                resume=resume,
+                progress=progress,
+            )
+
+
+def adopt_stage(
+    run: Run,
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    models: Mapping[str, Classifier],
+    *,
+    progress: Progress = quiet,
+) -> None:
+    """Take models that exist already into the run, and judge them on its scans.
+
+    Raises:
+        BadData: a model's classes are not the data's.
+    """
+    book = ledger(run)
+    for name, classifier in models.items():
+        if set(classifier.classes) != set(catalogue.classes):
+            raise BadData(
+                f"model {name} knows {', '.join(classifier.classes)}",
+                f"the data's classes {', '.join(catalogue.classes)}",
+                "give the model's classes in the data's names, or use the data it was trained for",
+            )
+        made_from = {"hash": classifier.hash, "splits": splits_digest(rows)}
+        folder = run.model_folder(name)
+        if book.done(f"adopt {name}", made_from) and (folder / "model.json").is_file():
+            continue
+        with book.piece(f"adopt {name}", made_from):
+            checkpoint.save(classifier, folder, name=name)
+            predictions = evaluate(classifier, catalogue, rows, cache=run.folder / "cache", progress=progress)
+            predictions.save(folder / "predictions.csv")
+
+
+def splits_digest(rows: Sequence[SplitRow]) -> str:
+    return digest({row.path: [row.label, row.group, row.split, row.content] for row in rows})
+
+
+def compare_stage(run: Run, *, seed: int) -> Mapping[str, Any]:
+    """Judge all models of the run on the same scans.
+
+    Raises:
+        BadRun: the run has no model.
+    """
+    names = run.models()
+    if not names:
+        raise BadRun(f"{run.folder} has no trained model", "models/<name>/model.json", "run `whyscan train` first")
+    comparison = compare.compare(
+        [run.predictions(name) for name in names],
+        {name: run.curves(name) for name in names},
+        {name: run.model(name) for name in names},
+        seed=seed,
+    )
+    compare.write(comparison, run)
+    return comparison
+
+
+def study(
+    data: Path,
+    out: Path,
+    settings: StudySettings,
+    *,
+    plans: Sequence[Plan] = (),
+    models: Mapping[str, Classifier] | None = None,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> Run:
+    """Audit, train (or adopt), compare and explain into one run folder.
+
+    Raises:
+        BadData: the data cannot be trained on, or do not fit the models.
+        BadRun: the folder cannot be used.
+    """
+    catalogue = open_catalogue(data)
+    asked = {
+        "models": {plan.name: plan.describe() for plan in plans} or sorted(models or {}),
+        "study": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
+    }
+    with workspace(out, data, asked, resume=resume) as run:
+        rows = audit_stage(run, catalogue, seed=settings.seed, progress=progress)
+        train_stage(run, catalogue, rows, plans, resume=resume, progress=progress)
+        adopt_stage(run, catalogue, rows, models or {}, progress=progress)
+        comparison = compare_stage(run, seed=settings.seed)
+        explaining.explain_stage(run, catalogue, rows, comparison, settings, ledger(run), progress=progress)
+    return run

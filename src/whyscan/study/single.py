@@ -1,0 +1,102 @@
+"""Explain single scans into a folder: one NPZ and one PNG per scan and method. The batch goes on past bad files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from whyscan.data.read import image_files, read_scan
+from whyscan.data.scan import Scan
+from whyscan.errors import BadInput, BadScan
+from whyscan.explain.explain import explain_layers, explain_many
+from whyscan.explain.methods import METHODS
+from whyscan.models.classifier import Classifier
+from whyscan.models.load import load
+from whyscan.progress import Progress, quiet
+from whyscan.records import files, pictures
+from whyscan.records.attribution import Attribution, find, save_all
+
+
+def explain_files(
+    model: Path,
+    paths: Sequence[Path],
+    out: Path,
+    methods: Sequence[str],
+    *,
+    layers: str = "last",
+    targets: str = "all",
+    label: str | None = None,
+    samples: int = 300,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Explain files, and the images in folders.
+
+    Returns:
+        {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}]}.
+
+    Raises:
+        BadInput: no scan at all, or a method, layer or target that does not exist.
+        BadModel: the model cannot be opened.
+    """
+    chosen = [find(method, tuple(METHODS), "method") for method in methods]
+    classifier = load(model)
+    sources = [file for path in paths for file in (image_files(path) if path.is_dir() else [path])]
+    if not sources:
+        raise BadInput(f"no image in {', '.join(map(str, paths))}", "image files or folders of them", "check the path")
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    stems = _stems(sources)
+    for number, source in enumerate(sources):
+        progress("explaining", number, len(sources))
+        try:
+            scan = read_scan(source, label=label, source=source.name)
+        except BadScan as error:
+            failed.append({"source": source.name, "error": str(error)})
+            continue
+        found = _explain(classifier, scan, chosen, layers, targets, samples, seed)
+        done.append(_write(found, scan, out, stems[number]))
+    progress("explaining", len(sources), len(sources))
+    return {"scans": done, "failed": failed}
+
+
+def _stems(sources: Sequence[Path]) -> list[str]:
+    """A file name for each scan; those that would collide get a number."""
+    seen: dict[str, int] = {}
+    stems = []
+    for source in sources:
+        count = seen[source.stem] = seen.get(source.stem, 0) + 1
+        stems.append(source.stem if count == 1 else f"{source.stem}~{count}")
+    return stems
+
+
+def _explain(
+    classifier: Classifier, scan: Scan, methods: Sequence[str], layers: str, targets: str, samples: int, seed: int
+) -> dict[str, list[Attribution]]:
+    found: dict[str, list[Attribution]] = {}
+    layered = [method for method in methods if METHODS[method].layered]
+    for method in layered:
+        chosen = "all" if layers == "all" else [layers]
+        found[method] = list(explain_layers(classifier, scan, targets, layers=chosen, method=method).values())
+    others = [method for method in methods if method not in layered]
+    if others:
+        shared = explain_many(classifier, scan, others, targets, seed=seed, samples=samples)
+        found |= {method: [shared[method]] for method in others}
+    return found
+
+
+def _write(found: dict[str, list[Attribution]], scan: Scan, out: Path, stem: str) -> dict[str, Any]:
+    written: list[str] = []
+    for method, attributions in found.items():
+        base = out / f"{stem}.{method}"
+        save_all(base.with_name(base.name + ".npz"), attributions)
+        files.write_bytes(base.with_name(base.name + ".png"), pictures.sheet(attributions))
+        written += [f"{base}.npz", f"{base}.png"]
+    first = next(iter(found.values()))[0]
+    return {
+        "source": scan.source,
+        "predicted": first.predicted,
+        "probability": first.probability(first.predicted),
+        "files": written,
+    }
