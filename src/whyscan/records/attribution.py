@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int32, UInt8
 from whyscan.errors import BadRun, BadTarget
 from whyscan.records import files
 from whyscan.records.geometry import Geometry
+from whyscan.render import overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,10 +126,15 @@ class Attribution:
         true = f"True: {self.label}, " if self.label is not None else ""
         return f"{true}predicted: {self.predicted}, explained: {self.targets[self.index(target)]}"
 
-    def overlay(self, target: str, *, alpha: float = 0.5) -> UInt8[np.ndarray, "h w 3"]:
-        """The scan with this target's map laid over it, as RGB."""
-        from whyscan.render import overlay
+    @property
+    def unit(self) -> str:
+        """What a colour bar of these values is labelled with."""
+        if self.maps is None or self.signed:
+            return f"change of {self.score}"
+        return f"{self.score} (gradient × activation)"
 
+    def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
+        """The scan with this target's map laid over it, as RGB. The scale is the target's own."""
         return overlay.heat(self.values[self.index(target)], self.background(), signed=self.signed, alpha=alpha)
 
     def background(self) -> UInt8[np.ndarray, "h w *c"]:
@@ -136,15 +142,22 @@ class Attribution:
         return np.full(self.geometry.scan, 128, np.uint8) if self.thumbnail is None else self.thumbnail
 
     def plot(self, target: str | None = None) -> Figure:
-        """A matplotlib figure: scan, map and overlay of one target, or of all."""
-        from whyscan.render import figures
+        """A matplotlib figure: the scan, and the overlay of one target, or of all on one scale."""
+        from whyscan.render import figures  # matplotlib takes half a second to import: only those who plot wait
 
-        return figures.attribution(self, target)
+        chosen = self.targets if target is None else (self.targets[self.index(target)],)
+        panels = [(self.title(name), self.values[self.index(name)]) for name in chosen]
+        return figures.attribution(
+            self.background(), panels, signed=self.signed, unit=self.unit, title=self._headline()
+        )
+
+    def _headline(self) -> str:
+        return " · ".join(part for part in (self.method, self.layer or "", self.model) if part)
 
     def _repr_html_(self) -> str:
         from whyscan.render import figures
 
-        return figures.html(self)
+        return figures.html(self.plot(), f"{self._headline()}: {', '.join(self.title(name) for name in self.targets)}")
 
     def digest(self) -> str:
         """A hash of the numbers and of what they are about; equal attributions have equal digests."""
