@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
@@ -22,7 +23,7 @@ from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
-from whyscan.stats.intervals import bootstrap_mean
+from whyscan.stats.intervals import percentile, resample
 from whyscan.study import gallery
 from whyscan.study.ledger import Ledger
 from whyscan.study.settings import StudySettings
@@ -195,9 +196,18 @@ def _locate(
         (f"mean {METRIC} minus chance", list(np.subtract(energy, chance))),
     )
     return [
-        {**shared, "metric": name, **bootstrap_mean(np.array(values), np.array(groups), seed=settings.seed).row()}
+        {**shared, "metric": name, **_mean(np.array(values), groups, settings.seed).row()}
         for name, values in summaries
     ]
+
+
+def _mean(values: Float64[np.ndarray, " n"], groups: Sequence[str], seed: int) -> Evidence:
+    """The mean, with an interval from drawing groups."""
+    draws = resample(
+        lambda weights: weights @ values / weights.sum(1), groups, draws=2000, rng=np.random.default_rng(seed)
+    )
+    low, high = percentile(draws)
+    return Evidence(float(values.mean()), low, high, len(set(groups)))
 
 
 def _result(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Pictures of attributions as files: what `whyscan explain` writes beside the numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image
+
+from whyscan.records.attribution import Attribution
+from whyscan.render import figures, overlay
+
+
+def sheet(attributions: Sequence[Attribution]) -> bytes:
+    """One PNG of one scan and method: all targets of one layer, or for each target the strip of all layers.
+
+    Args:
+        attributions: of one scan, one method and the same targets, shallow to deep where they are layers.
+    """
+    first, *more = attributions
+    if more:
+        strips = [figures.to_png(_strip(attributions, target)) for target in first.targets]
+        return _stack(strips)
+    parts = [figures.to_png(first.plot())]
+    if first.segments is not None:
+        parts.append(figures.to_png(_superpixels(first)))
+    return _stack(parts)
+
+
+def _strip(attributions: Sequence[Attribution], target: str) -> figures.Figure:
+    panels = [(each.layer or each.method, each.overlay(target)) for each in attributions]
+    first = attributions[0]
+    title = f"{first.title(target)}\n{first.method}, every layer from shallow to deep, each on its own scale"
+    return figures.layer_strip(panels, title=title)
+
+
+def _superpixels(attribution: Attribution) -> figures.Figure:
+    assert attribution.segments is not None
+    segments = attribution.geometry.labels_to_scan(attribution.segments)
+    panels = [
+        (target, overlay.superpixels(attribution.values[row], segments, attribution.background()))
+        for row, target in enumerate(attribution.targets)
+    ]
+    title = f"{attribution.method}: the strongest superpixels, green for the target, magenta against"
+    return figures.layer_strip(panels, columns=4, title=title)
+
+
+def _stack(pngs: Sequence[bytes]) -> bytes:
+    if len(pngs) == 1:
+        return pngs[0]
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
+    whole = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    out = io.BytesIO()
+    whole.quantize(256).save(out, "PNG", optimize=True)
+    return out.getvalue()
