@@ -37,7 +37,7 @@ $(DEV): $(CORE)
 	@touch $@
 
 demo: $(CORE)
-	@$(BIN)/whyscan demo --out $(RUN)
+	@$(BIN)/whyscan demo --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
 	@echo "The report: $(abspath $(RUN)/report.html)"
 
 test: lint docs
