@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from whyscan.models import torchvision_shim
+
+torchvision_shim.ensure()
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

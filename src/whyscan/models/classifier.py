@@ -167,10 +167,10 @@ class Classifier:
             )
         with torch.inference_mode():
             out = [
-                self.network(torch.from_numpy(scans[start : start + batch]).to(self.device)).float().cpu()
+                self.network(_tensor(scans[start : start + batch]).to(self.device)).float().cpu()
                 for start in range(0, len(scans), batch)
             ]
-        scores = torch.cat(out).numpy() if out else np.zeros((0, len(self.classes)), np.float32)
+        scores = np.asarray(torch.cat(out).numpy()) if out else np.zeros((0, len(self.classes)), np.float32)
         if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():
             came = f"{self.name} answered with shape {scores.shape}" + (
                 "" if np.isfinite(scores).all() else " and NaN or infinity"
@@ -193,6 +193,11 @@ class TwoClass(nn.Module):
     def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 2"]:
         half = self.network(pixels) / 2
         return torch.cat([-half, half], dim=1)
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    """The same memory where torch can take it; a copy of read-only, reversed or other-typed arrays."""
+    return torch.from_numpy(np.require(pixels, np.float32, ("C", "W")))
 
 
 def softmax(logits: Float32[np.ndarray, "*n k"]) -> Float32[np.ndarray, "*n k"]:

@@ -1,0 +1,140 @@
+"""A classifier on disk: model.safetensors (its weights) and model.json (everything else). Never a pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from whyscan.errors import BadInput, BadModel
+from whyscan.models import weights
+from whyscan.models.backbones import assemble, find_backbone, make_network
+from whyscan.models.classifier import Classifier
+from whyscan.records import files
+from whyscan.records.geometry import Fit
+
+_WEIGHTS, _RECORD, _NEXT = "model.safetensors", "model.json", ".model.json.next"
+_TYPES: Mapping[str, type] = {
+    "name": str, "classes": list, "input_size": list, "fit": str, "backbone": str, "architecture": str,
+    "arguments": dict, "head": str, "mean": list, "std": list, "weights_sha256": str,
+}  # fmt: skip
+
+
+def save(classifier: Classifier, folder: Path) -> Classifier:
+    """Write a classifier that `backbones.build` made; returns it with its new hash and record.
+
+    The two files cannot be replaced in one step. So the new record is laid beside the old one first, and takes its
+    place after the weights have: whenever the process is killed, one of the two records fits the weights, and
+    `load` takes the one that does.
+
+    Raises:
+        BadRun: the folder cannot be written to.
+    """
+    content = weights.serialise(classifier.network)
+    saved = dataclasses.replace(classifier, hash=hashlib.sha256(content).hexdigest())
+    record = _record(saved)
+    with files.atomic(folder / _WEIGHTS) as file:
+        file.write(content)
+        files.write_json(folder / _NEXT, record)
+    (folder / _NEXT).replace(folder / _RECORD)
+    return dataclasses.replace(saved, about=record)
+
+
+def load(path: Path) -> Classifier:
+    """Read a classifier back, on the CPU and in eval mode.
+
+    Args:
+        path: the folder, or either of its two files.
+
+    Raises:
+        BadModel: a file is missing or damaged, the weights are not those of the record, or timm has no such model.
+    """
+    folder = path if path.is_dir() else path.parent
+    for name in (_RECORD, _WEIGHTS):
+        if not (folder / name).is_file():
+            raise BadModel(
+                f"{path} has no {name}", f"a model folder with {_WEIGHTS} and {_RECORD}", "train the model again"
+            )
+    record = _matching_record(folder)
+    tensors, _ = weights.read_tensors(folder / _WEIGHTS)
+    find_backbone(record["backbone"])
+    height, width = record["input_size"]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = make_network(record, (height, width), record["classes"])
+    except BadInput as error:
+        raise _damaged(folder, str(error)) from error
+    weights.put(network, tensors, str(folder / _WEIGHTS), ignore=())
+    return assemble(
+        network, record["name"], record["classes"], (height, width), record["fit"], record, record["weights_sha256"]
+    )
+
+
+def _record(classifier: Classifier) -> dict[str, Any]:
+    about = classifier.about
+    return {
+        "whyscan": importlib.metadata.version("whyscan"),
+        "name": classifier.name,
+        "classes": list(classifier.classes),
+        "input_size": list(classifier.input_size),
+        "fit": classifier.fit,
+        **{key: about[key] for key in ("backbone", "architecture", "arguments", "head")},
+        "mean": list(about["mean"]),
+        "std": list(about["std"]),
+        "weights_sha256": classifier.hash,
+        "layers": [layer.name for layer in classifier.layers],
+        "origin": about["origin"],
+        "training": about.get("training"),
+        "versions": {package: importlib.metadata.version(package) for package in ("torch", "timm", "whyscan")},
+    }
+
+
+def _matching_record(folder: Path) -> dict[str, Any]:
+    """The record whose hash is that of the weights: model.json, or the one that a killed `save` left beside it."""
+    actual = files.sha256(folder / _WEIGHTS)
+    record = _read_record(folder, _RECORD)
+    if record["weights_sha256"] == actual:
+        return record
+    if (folder / _NEXT).is_file():
+        record = _read_record(folder, _NEXT)
+        if record["weights_sha256"] == actual:
+            return record
+    raise BadModel(
+        f"{folder / _WEIGHTS} is not the file that {_RECORD} describes (SHA-256 {actual[:12]}..., "
+        f"recorded {record['weights_sha256'][:12]}...)",
+        "the pair as it was saved",
+        "copy both files again, or train the model again",
+    )
+
+
+def _read_record(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, str(error)) from error
+    if not isinstance(record, dict):
+        raise _damaged(folder, "not an object")
+    for key, kind in _TYPES.items():
+        if not isinstance(record.get(key), kind):
+            raise _damaged(folder, f"{key} is {record.get(key)!r}")
+    sizes = record["input_size"]
+    if len(sizes) != 2 or not all(isinstance(side, int) and 0 < side <= 4096 for side in sizes):
+        raise _damaged(folder, f"input_size is {sizes}")
+    numbers = [*record["mean"], *record["std"]]
+    if len(record["mean"]) != 3 or len(record["std"]) != 3 or not all(isinstance(n, int | float) for n in numbers):
+        raise _damaged(folder, f"mean is {record['mean']}, std is {record['std']}")
+    if record["fit"] not in get_args(Fit):
+        raise _damaged(folder, f"fit is {record['fit']!r}")
+    return record
+
+
+def _damaged(folder: Path, reason: str) -> BadModel:
+    return BadModel(
+        f"{folder / _RECORD} is damaged ({reason})", "the record as it was saved", "copy it again, or train again"
+    )
