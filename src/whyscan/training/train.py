@@ -1,0 +1,258 @@
+"""train: data, a backbone and settings in; a model folder out."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from whyscan.data.catalogue import Catalogue
+from whyscan.data.split import SplitRow
+from whyscan.errors import BadData, BadRun, Diverged
+from whyscan.models import backbones, checkpoint
+from whyscan.models.classifier import Classifier, Network
+from whyscan.progress import Progress, quiet
+from whyscan.records import files
+from whyscan.training import curves
+from whyscan.training import state as states
+from whyscan.training.evaluate import evaluate
+from whyscan.training.features import trunk_features, weights_hash
+from whyscan.training.fit import Part, head_phase, trunk_phase
+from whyscan.training.loop import run_phase
+from whyscan.training.pixels import PixelCache, open_pixels
+from whyscan.training.settings import TrainSettings
+from whyscan.training.state import Snapshot, State
+
+WEAK = "-weak"
+_CLEARLY = 0.05
+_HEAD_EPOCHS = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Job:
+    """One call of `train`, with everything resolved."""
+
+    catalogue: Catalogue
+    rows: Sequence[SplitRow]
+    settings: TrainSettings
+    folder: Path
+    cache: Path
+    start: Classifier
+    train: Part
+    held: Part
+    about: Mapping[str, Any]
+    progress: Progress
+
+    @property
+    def network(self) -> Network:
+        assert isinstance(self.start.network, Network)
+        return self.start.network
+
+
+def train(
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    backbone: str,
+    weights: str | Path,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    name: str,
+    cache: Path,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> Classifier:
+    """Train a classifier on the "train" rows, selecting by the "validation" rows.
+
+    Writes model.safetensors, model.json, curves.csv, curves.png, predictions.csv and, where tensorboard is installed,
+    tensorboard/ into `folder`. Beside it, in `<folder>-weak`, goes a state of the same backbone whose validation
+    accuracy is near `settings.weak_target`, if it is clearly (0.05) below the best.
+
+    Args:
+        weights: "imagenet", "none" or a safetensors file.
+        name: the model's name; the weak one is called `<name>-weak`.
+        cache: where pixels and features are kept for other trainings on the same scans.
+        resume: go on after the last finished epoch; the result is that of an uninterrupted training. A finished
+            training is loaded. Without it, whatever the folder holds is replaced.
+
+    Raises:
+        BadData: a class without training scans, no validation scans, an unknown label or scan.
+        BadModel: weights that do not fit the backbone.
+        BadRun: the folder cannot be written to, another process trains there, or its training had other settings.
+        Diverged: the loss was not a number in the first epoch; where it was later, the best weights so far are
+            returned and `training.note` in model.json says so.
+    """
+    parts = _part(catalogue, rows, "train"), _part(catalogue, rows, "validation")
+    start = backbones.build(
+        backbone, weights, catalogue.classes, name=name, input_size=settings.input_size, fit=settings.fit,
+        head=settings.head, seed=settings.seed,
+    )  # fmt: skip
+    assert isinstance(start.network, Network)
+    settings = _resolved(settings, weights)
+    job = _Job(
+        catalogue, rows, settings, folder, cache, start, *parts,
+        _about(settings, start, weights_hash(start.network.trunk), parts), progress,
+    )  # fmt: skip
+    with files.locked(folder):
+        if resume and (folder / "model.json").is_file():
+            return _finished(job)
+        state = states.load(folder / "state") if resume else None
+        if state is None:
+            _wipe(folder)
+            state = State(job.about)
+        _check_same(folder, state.about, job.about)
+        _learn(job, state)
+        return _finish(job, state)
+
+
+def _resolved(settings: TrainSettings, weights: str | Path) -> TrainSettings:
+    if settings.recipe == "frozen":
+        return dataclasses.replace(settings, head_epochs=0)
+    if settings.head_epochs is None:
+        return dataclasses.replace(settings, head_epochs=0 if weights == "none" else _HEAD_EPOCHS)
+    return settings
+
+
+def _part(catalogue: Catalogue, rows: Sequence[SplitRow], split: str) -> Part:
+    own = [row for row in rows if row.split == split]
+    unknown = sorted({row.label for row in own} - set(catalogue.classes))
+    if unknown:
+        raise BadData(
+            f"label {unknown[0]!r} in the split", f"one of {', '.join(catalogue.classes)}", "run the audit again"
+        )
+    if not own:
+        raise BadData(f"no scan in the {split} split", "at least one of every class", "add scans, or audit again")
+    counts = Counter(row.label for row in own)
+    if split == "train" and (missing := [label for label in catalogue.classes if not counts[label]]):
+        raise BadData(f"no training scan of {', '.join(missing)}", "some of every class", "add scans, or audit again")
+    labels = torch.tensor([catalogue.classes.index(row.label) for row in own])
+    return Part(tuple(row.content for row in own), labels)
+
+
+def _about(settings: TrainSettings, start: Classifier, trunk: str, parts: Sequence[Part]) -> dict[str, Any]:
+    """What makes two trainings the same."""
+    data = hashlib.sha256()
+    for part in parts:
+        for content, label in zip(part.contents, part.labels.tolist(), strict=True):
+            data.update(f"{content} {label}\n".encode())
+        data.update(b"--\n")
+    return {
+        **settings.describe(),
+        "classes": list(start.classes),
+        "backbone": start.about["backbone"],
+        "input": list(start.input_size),
+        "trunk": trunk,
+        "data": data.hexdigest(),
+        "train_images": len(parts[0].contents),
+        "validation_images": len(parts[1].contents),
+        "arithmetic": "bfloat16 autocast, channels-last" if settings.bfloat16 else "float32, channels-last",
+    }
+
+
+def _check_same(folder: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    other = [key for key in ours if theirs.get(key) != ours[key]]
+    if other:
+        texts = [f"{key} {theirs.get(key)!s:.40} there, {ours[key]!s:.40} here" for key in other]
+        raise BadRun(
+            f"{folder} holds a training that differs: {'; '.join(texts)}",
+            "the settings, data and weights that it was begun with",
+            "resume with those, or train without --resume to replace it",
+        )
+
+
+def _wipe(folder: Path) -> None:
+    """Remove what an earlier training of this name wrote, model.json first: it says that the rest is whole."""
+    for each in (folder, folder.with_name(folder.name + WEAK)):
+        for file in ("model.json", "predictions.csv", "curves.csv", "curves.png", "model.safetensors"):
+            (each / file).unlink(missing_ok=True)
+    states.clear(folder / "state")
+
+
+def _learn(job: _Job, state: State) -> None:
+    settings, network, title = job.settings, copy.deepcopy(job.network), job.start.name  # job's own stays as it came
+    kept = [row for row in job.rows if row.split != "excluded"]
+    size, fit = job.start.input_size, job.start.fit
+    pixels = open_pixels(job.catalogue, kept, size, fit, job.cache, progress=job.progress)
+    with curves.board(job.folder / "tensorboard", state.rows) as tell:
+
+        def finished(row: curves.EpochRow) -> None:
+            states.save(state, job.folder / "state")
+            curves.write_csv(job.folder / "curves.csv", state.rows)
+            tell(row)
+
+        alone = settings.epochs if settings.recipe == "frozen" else settings.head_epochs
+        begun = any(row.phase == "finetune" for row in state.rows)
+        if alone and not begun:
+            name = "frozen" if settings.recipe == "frozen" else "head"
+            phase = head_phase(name, alone, network, settings, *_features(job, pixels))
+            run_phase(phase, state, settings, title=title, finished=finished, progress=job.progress)
+            network.load_state_dict(phase.export(), strict=False)
+        if settings.recipe == "finetune" and not state.note:
+            trunk = trunk_phase(network, settings, pixels, job.train, job.held)
+            run_phase(trunk, state, settings, title=title, finished=finished, progress=job.progress)
+
+
+def _features(job: _Job, pixels: PixelCache) -> list[tuple[Any, torch.Tensor]]:
+    both = (*job.train.contents, *job.held.contents)
+    features = trunk_features(
+        job.network, pixels, both, job.cache, bfloat16=job.settings.bfloat16, progress=job.progress
+    )
+    cut = len(job.train.contents)
+    return [(features[:cut], job.train.labels), (features[cut:], job.held.labels)]
+
+
+def _finish(job: _Job, state: State) -> Classifier:
+    best = state.best
+    if best is None:
+        states.clear(job.folder / "state")
+        raise Diverged(
+            f"{job.start.name}: training {state.note}",
+            "a loss that is a number for at least one epoch",
+            "lower the learning rates, or use precision float32",
+        )
+    weak = state.weak
+    if weak is not None and weak.accuracy <= best.accuracy - _CLEARLY:
+        folder = job.folder.with_name(job.folder.name + WEAK)
+        moment = f"epoch {weak.epoch}" + (f" after {weak.part:.0%} of it" if weak.part < 1 else "")
+        note = (
+            f"the same backbone at {moment} (phase {weak.phase}), kept because its validation accuracy is near "
+            f"{job.settings.weak_target}"
+        )
+        _write(job, state, weak, folder, job.start.name + WEAK, note)
+    made = _write(job, state, best, job.folder, job.start.name, state.note)
+    states.clear(job.folder / "state")
+    return made
+
+
+def _write(job: _Job, state: State, snapshot: Snapshot, folder: Path, name: str, note: str) -> Classifier:
+    """Judge a snapshot and save it as a model; model.json comes last."""
+    network = copy.deepcopy(job.network)
+    network.load_state_dict({**network.state_dict(), **snapshot.tensors})
+    training = {
+        **job.about,
+        "best_epoch": snapshot.epoch,
+        "best_phase": snapshot.phase,
+        "epochs_run": len(state.rows),
+        "note": note,
+    }
+    about = {**job.start.about, "training": training}
+    rows = state.rows[: snapshot.epoch] if folder != job.folder else state.rows
+    curves.write_csv(folder / "curves.csv", rows)
+    curves.write_picture(folder / "curves.png", rows, name, snapshot.epoch)
+    made = dataclasses.replace(job.start, name=name, network=network.eval(), about=about)
+    evaluate(made, job.catalogue, job.rows, cache=job.cache, progress=job.progress).save(folder / "predictions.csv")
+    return checkpoint.save(made, folder)
+
+
+def _finished(job: _Job) -> Classifier:
+    """A training that ended before. Its model.json was written last, so nothing is missing."""
+    made = checkpoint.load(job.folder)
+    _check_same(job.folder, made.about.get("training") or {}, job.about)
+    states.clear(job.folder / "state")
+    return made
