@@ -20,24 +20,35 @@ from whyscan.records import files
 from whyscan.records.geometry import Fit
 
 _WEIGHTS, _RECORD, _NEXT = "model.safetensors", "model.json", ".model.json.next"
+_BUILT = ("backbone", "architecture", "arguments", "head", "mean", "std", "origin")
 _TYPES: Mapping[str, type] = {
     "name": str, "classes": list, "input_size": list, "fit": str, "backbone": str, "architecture": str,
     "arguments": dict, "head": str, "mean": list, "std": list, "weights_sha256": str,
 }  # fmt: skip
 
 
-def save(classifier: Classifier, folder: Path) -> Classifier:
+def save(classifier: Classifier, folder: Path, *, name: str | None = None) -> Classifier:
     """Write a classifier that `backbones.build` made; returns it with its new hash and record.
 
     The two files cannot be replaced in one step. So the new record is laid beside the old one first, and takes its
     place after the weights have: whenever the process is killed, one of the two records fits the weights, and
     `load` takes the one that does.
 
+    Args:
+        name: what it is called from now on; by default as before.
+
     Raises:
+        BadModel: the classifier was made from a module of one's own, which no record can describe.
         BadRun: the folder cannot be written to.
     """
+    if lacking := [key for key in _BUILT if key not in classifier.about]:
+        raise BadModel(
+            f"{classifier.name} does not say its {', '.join(lacking)}",
+            "a classifier that was built on a backbone, or loaded from a model folder",
+            "keep your own module in your own format",
+        )
     content = weights.serialise(classifier.network)
-    saved = dataclasses.replace(classifier, hash=hashlib.sha256(content).hexdigest())
+    saved = dataclasses.replace(classifier, name=name or classifier.name, hash=hashlib.sha256(content).hexdigest())
     record = _record(saved)
     with files.atomic(folder / _WEIGHTS) as file:
         file.write(content)

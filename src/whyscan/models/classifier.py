@@ -129,16 +129,28 @@ class Classifier:
         return "-".join(self._parts(name))
 
     def _parts(self, name: str) -> tuple[str, ...]:
-        if name in self.classes or "-" not in name:
+        """A class as a whole comes first, since its name may hold a "-"; then every way of cutting it in two."""
+        cuts = [(name[:i], name[i + 1 :]) for i, letter in enumerate(name) if letter == "-"]
+        try:
             return (find(name, self.classes, "class"),)
-        for cut in (i for i, letter in enumerate(name) if letter == "-"):
-            try:
-                pair = tuple(find(part, self.classes, "class") for part in (name[:cut], name[cut + 1 :]) if part)
-            except BadTarget:
-                continue
-            if len(pair) == 2 and pair[0] != pair[1]:
-                return pair
-        return (find(name, self.classes, "class"),)  # raises: it is no class, nor two joined by "-"
+        except BadTarget:
+            if not cuts:
+                raise
+        pairs = {pair for cut in cuts if (pair := self._pair(cut)) is not None}
+        exact = pairs.intersection(cuts)
+        if len(exact or pairs) == 1:
+            return (exact or pairs).pop()
+        came = f"target {name!r} is neither a class nor two different ones joined by '-'"
+        if pairs:
+            came = f"target {name!r} could be {' or '.join(sorted(' against '.join(pair) for pair in pairs))}"
+        raise BadTarget(came, f"one or two of {', '.join(self.classes)}", "write the names in full")
+
+    def _pair(self, cut: tuple[str, str]) -> tuple[str, str] | None:
+        try:
+            first, second = (find(part, self.classes, "class") for part in cut)
+        except BadTarget:
+            return None
+        return (first, second) if first != second and all(cut) else None
 
     def prepare(self, scan: Scan) -> tuple[Pixels, Geometry]:
         """One scan on the model's grid, (1, 3, h, w), and how it got there."""
@@ -154,7 +166,7 @@ class Classifier:
             BadModel: the network answered with something other than finite (n, k).
         """
         if isinstance(scans, Scan):
-            return self.logits(self.prepare(scans)[0])[0]
+            return np.asarray(self.logits(self.prepare(scans)[0])[0])
         if not isinstance(scans, np.ndarray):
             parts = [
                 self.logits(np.concatenate([self.prepare(scan)[0] for scan in scans[start : start + batch]]))
