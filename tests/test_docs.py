@@ -1,0 +1,121 @@
+"""The documentation says what is there: examples run, options are described, links and paths lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from whyscan.cli.main import app
+from whyscan.models import checkpoint
+from whyscan.models.backbones import build
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of one language, also those that are indented in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def section(page: Path, heading: str) -> str:
+    """What stands between `## heading` and the next heading of that level; "" if there is no such heading."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", page.read_text(), re.DOTALL | re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def test_the_readme_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks(ROOT / "README.md", "python")
+    (folder,) = re.findall(r'load\("(.+?)"\)', example)
+    (image,) = re.findall(r'read_scan\("(.+?)"\)', example)
+    classes = ("glioma", "meningioma", "no_tumor", "pituitary")
+    checkpoint.save(build("mobilenetv2_035", "none", classes, input_size=64, seed=1), tmp_path / folder)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)).save(tmp_path / image)
+
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+
+    assert (tmp_path / "lime.png").stat().st_size > 0
+    assert (tmp_path / "lime.npz").stat().st_size > 0
+    said = capsys.readouterr().out
+    assert "predicted: " in said
+    assert "(1, 40, 48)" in said
+    assert len([line for line in example.splitlines() if line and not line.startswith("#")]) <= 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps(command: str) -> None:
+    answer = CliRunner().invoke(app, [command, "--help"])
+    assert answer.exit_code == 0
+    assert answer.output.startswith(f"Usage: whyscan {command}") or f"{command} [OPTIONS]" in answer.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_has_its_place_in_the_docs(command: str) -> None:
+    text = section(ROOT / "docs/reference/cli.md", command)
+    assert text, f"docs/reference/cli.md has no section '## {command}'"
+    assert f"whyscan {command}" in text
+    parameters = typer.main.get_command(app).commands[command].params  # type: ignore[attr-defined]
+    options = {name for parameter in parameters for name in parameter.opts if name.startswith("--")}
+    missing = sorted(
+        name for name in options if f"`{name}" not in text and f"{name}]" not in text and f"{name} " not in text
+    )
+    assert not missing, f"the section of {command} does not mention {', '.join(missing)}"
+
+
+def test_the_docs_describe_no_command_that_is_gone() -> None:
+    described = re.findall(r"^## ([a-z]+)$", (ROOT / "docs/reference/cli.md").read_text(), re.MULTILINE)
+    assert sorted(described) == COMMANDS
+
+
+def relative_links(page: Path) -> Iterator[str]:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if "://" not in target and not target.startswith(("#", "mailto:")):
+            yield target.partition("#")[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files(page: Path) -> None:
+    broken = [target for target in relative_links(page) if not (page.parent / target).exists()]
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_examples_are_python(page: Path) -> None:
+    for code in blocks(page, "python"):
+        ast.parse(code)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs/contributing").glob("*.md"))],
+    ids=lambda page: page.stem,
+)
+def test_the_pages_for_contributors_name_files_that_exist(page: Path) -> None:
+    named = re.findall(r"`((?:src|tests|docs|benchmarks)/[\w./-]+)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_make_targets_that_the_docs_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE)}
+    assert {"demo", "test"} <= named
+    assert named <= targets
+
+
+def test_ci_can_be_started() -> None:
+    assert os.access(ROOT / ".ci/run", os.X_OK)
