@@ -137,7 +137,12 @@ def uncertain(drawn: Interval, n: int, level: float = LEVEL) -> Interval:
         n: how many independent trials the score rests on at least: for an AUROC the groups of the class or of the
             rest, whichever are fewer. So many disjoint pairs were all ranked right, which Wilson's interval covers.
     """
-    return hull(drawn, wilson(drawn.low, n, level)) if drawn.low == drawn.high else drawn
+    return hull(drawn, wilson(drawn.low, n, level)) if collapsed(drawn) else drawn
+
+
+def collapsed(interval: Interval) -> bool:
+    """Whether all draws were the same, but for rounding: they then say nothing about other scans."""
+    return interval.high - interval.low <= 1e-9
 
 
 def paired_difference(

@@ -97,8 +97,8 @@ def reliability(
 def confusion(labels: Labels, probabilities: Probabilities) -> Int64[np.ndarray, "k k"]:
     """How many scans of each true class (row) were given each predicted class (column)."""
     k = probabilities.shape[1]
-    pairs: Int64[np.ndarray, " kk"] = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k)
-    return pairs.reshape(k, k)
+    pairs = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k)
+    return np.asarray(pairs.reshape(k, k), np.int64)
 
 
 def hits(labels: Labels, probabilities: Probabilities) -> Float64[np.ndarray, " n"]:
@@ -108,7 +108,7 @@ def hits(labels: Labels, probabilities: Probabilities) -> Float64[np.ndarray, " 
 
 def _bins(probabilities: np.ndarray, bins: int) -> np.ndarray:
     # closed on the right, as in Guo et al.: a confidence of exactly 1 falls into the last bin
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities.max(axis=1))
+    return np.asarray(np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities.max(axis=1)), np.int64)
 
 
 def _class_sums(

@@ -68,13 +68,18 @@ def _measure(
         rows = labels == classes.index(of) if metric == "recall" and of is not None else everyone
         n = _count(groups, rows)
         if np.isnan(values[column]):
-            missing = [of] if of in absent else absent
-            reason = f"no {', '.join(missing)} in this subset" if missing else f"only {of} in this subset"
-            yield (metric, of), Evidence.skipped(reason, n)
+            yield (metric, of), Evidence.skipped(_reason(of, absent), n)
             continue
         rarest = min(held) if of is None else min(held[classes.index(of)], _count(groups, labels != classes.index(of)))
         low, high = _interval(metric, float(values[column]), drawn[:, column], right, groups, rows, rarest)
         yield (metric, of), Evidence(float(values[column]), _or_none(low), _or_none(high), n)
+
+
+def _reason(of: str | None, absent: Sequence[str]) -> str:
+    """Why a figure of one class, or of all, could not be measured."""
+    if of is not None and of not in absent:
+        return f"only {of} in this subset"
+    return f"no {of or ', '.join(absent)} in this subset"
 
 
 def _interval(
@@ -90,9 +95,9 @@ def _interval(
         return intervals.proportion(right[rows], _where(groups, rows), drawn)
     if metric in ("macro_f1", "auroc"):
         return intervals.uncertain(intervals.percentile(drawn), rarest)
-    if _count(groups, rows) < 2:
-        return intervals.UNKNOWN
-    return intervals.reflected(value, drawn) if metric == "ece" else intervals.percentile(drawn)
+    found = intervals.reflected(value, drawn) if metric == "ece" else intervals.percentile(drawn)
+    # a single group, say, or probabilities of exactly 1 throughout
+    return intervals.UNKNOWN if intervals.collapsed(found) else found
 
 
 def _where(groups: Sequence[str], rows: np.ndarray) -> list[str]:

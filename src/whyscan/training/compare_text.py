@@ -34,7 +34,7 @@ def history(name: str, curves: Sequence[Mapping[str, Any]], about: Mapping[str, 
 def overfitting(curves: Sequence[Mapping[str, Any]]) -> str:
     """Whether training loss went on falling while validation loss rose, in the last phase of training.
 
-    Phases are not mixed: they differ in augmentation and smoothing, so their losses do not compare.
+    Phases are not mixed: they differ in what is trained and how scans are augmented, so their losses do not compare.
     """
     if not curves:
         return "not trained here: there are no curves to read"
