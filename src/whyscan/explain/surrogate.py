@@ -1,0 +1,162 @@
+"""What LIME and SHAP share: one game, one set of evaluations, then a small fit each, for all targets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float64, Integer
+
+from whyscan.data.scan import Scan
+from whyscan.errors import BadInput
+from whyscan.explain.perturb import Fill, Game, Memory, game, play
+from whyscan.explain.sampling import Plan, Sizes, draw
+from whyscan.explain.segments import Superpixels, own, segment
+from whyscan.explain.targets import Targets, check, facts, resolve
+from whyscan.models.classifier import Classifier, Predict, softmax
+from whyscan.models.compiled import PLAIN, fast_predict
+from whyscan.progress import Progress, quiet
+from whyscan.records.attribution import Attribution, Score
+
+Engine = Literal["fast", "float32"]
+
+_MOVES = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Superpixels of the user's own: a label map on the scan's grid or on the model's; negative = always shown."""
+
+    map: Integer[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is hidden, how, how often, and which score is watched.
+
+    Attributes:
+        superpixels: how the scan is cut up, or the user's own label map.
+        fill: what a hidden superpixel looks like: "mean" (its own mean, as in lime), "blur", or a value in [0, 1].
+        samples: the most evaluations of the model, for all methods that share them together.
+        score: "probability", as lime and shap are mostly used, or "logit", which does not saturate.
+        engine: "fast" (bfloat16 where it agrees with float32 on this very scan) or "float32".
+        batch: how many perturbed scans are judged at once.
+    """
+
+    superpixels: Superpixels | Labels = field(default_factory=Superpixels)
+    fill: Fill = "mean"
+    samples: int = 300
+    score: Score = "probability"
+    engine: Engine = "fast"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("score", self.score, ("probability", "logit")),
+            ("engine", self.engine, ("fast", "float32")),
+        ):
+            if value not in known:
+                raise BadInput(f"{name} {value!r}", " or ".join(known), "choose one of them")
+        if self.samples < 4:
+            raise BadInput(f"{self.samples} samples", "4 or more", "raise samples; 300 is the default")
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Weights (t, s) and their 95 % intervals (t, s, 2), or None where there were too few evaluations for them."""
+
+    weights: Float64[np.ndarray, "t s"]
+    intervals: Float64[np.ndarray, "t s 2"] | None
+
+
+class Surrogate(Protocol):
+    """A method that is a fit to judged coalitions and whose measure depends on their size only."""
+
+    @property
+    def perturbation(self) -> Perturbation: ...
+
+    def sizes(self, players: int) -> Sizes: ...
+
+    def fit(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted: ...
+
+
+def explain_by_play(
+    classifier: Classifier,
+    scan: Scan,
+    methods: Mapping[str, Surrogate],
+    targets: Targets,
+    *,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> dict[str, Attribution]:
+    """One attribution per method, all from the same evaluations of the model.
+
+    Raises:
+        BadInput: the methods do not agree on what is hidden and how.
+        BadScan: hiding changes nothing.
+        BadTarget: a target does not exist.
+    """
+    shared, *others = {id(each.perturbation): each.perturbation for each in methods.values()}.values()
+    if any(each != shared for each in others):
+        raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
+    check(classifier, targets, scan.label)
+    pixels, geometry = classifier.prepare(scan)
+    labels = (
+        own(shared.superpixels.map, geometry)
+        if isinstance(shared.superpixels, Labels)
+        else segment(pixels[0], shared.superpixels)
+    )
+    board = game(pixels[0], labels, shared.fill)
+    plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.samples, seed)
+    predict, engine, deviation = _engine(classifier, shared.engine, board, plan)
+    memory: Memory = {}
+    logits = play(predict, board, plan.coalitions, memory=memory, batch=shared.batch, progress=progress)
+    names, rows = resolve(classifier, targets, logits[0], scan.label)
+    scores = (softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T
+    common = {
+        **facts(classifier, scan, geometry, logits[0], names),
+        "segments": board.segments,
+        "signed": True,
+        "score": shared.score,
+        "evaluations": len(memory),
+        "diagnosis": tuple("there" if np.ptp(column) > _MOVES else "score hardly moves" for column in scores.T),
+        "engine": engine,
+        "deviation": deviation,
+        "seed": seed,
+    }
+    return {
+        name: Attribution(
+            method=name,
+            **_arrays(method.fit(plan, scores)),
+            settings={**_settings(method), "shared_by": sorted(methods), "exact": plan.complete},
+            **common,
+        )
+        for name, method in methods.items()
+    }
+
+
+def _engine(classifier: Classifier, wanted: Engine, board: Game, plan: Plan) -> tuple[Predict, str, float]:
+    if wanted == "float32":
+        return classifier.logits, PLAIN, 0.0
+    # the unmasked scan, the empty one, and two in between stand for what is to come
+    return fast_predict(classifier, board.mask(plan.coalitions[:4]))
+
+
+def _arrays(fitted: Fitted) -> dict[str, Any]:
+    intervals = fitted.intervals
+    return {
+        "weights": fitted.weights.astype(np.float32),
+        "intervals": None if intervals is None else intervals.astype(np.float32),
+    }
+
+
+def _settings(method: Surrogate) -> dict[str, Any]:
+    """A method's fields, flat and fit for JSON; a label map of the user's is only named."""
+    own_fields = {item.name: getattr(method, item.name) for item in fields(method)}  # type: ignore[arg-type]
+    shared: Perturbation = own_fields.pop("perturbation")
+    flat = {item.name: getattr(shared, item.name) for item in fields(shared)}
+    superpixels = shared.superpixels
+    flat["superpixels"] = "the user's own" if isinstance(superpixels, Labels) else asdict(superpixels)
+    return {**own_fields, **flat}
