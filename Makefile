@@ -8,6 +8,9 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
+# The theme warns of its own future, at length, on every build.
+export NO_MKDOCS_2_WARNING := 1
+
 .PHONY: help demo test quick lint docs format clean
 .NOTPARALLEL:
 
