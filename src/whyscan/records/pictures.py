@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+from matplotlib.figure import Figure
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
@@ -27,14 +28,14 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
     return _stack(parts)
 
 
-def _strip(attributions: Sequence[Attribution], target: str) -> figures.Figure:
+def _strip(attributions: Sequence[Attribution], target: str) -> Figure:
     panels = [(each.layer or each.method, each.overlay(target)) for each in attributions]
     first = attributions[0]
     title = f"{first.title(target)}\n{first.method}, every layer from shallow to deep, each on its own scale"
     return figures.layer_strip(panels, title=title)
 
 
-def _superpixels(attribution: Attribution) -> figures.Figure:
+def _superpixels(attribution: Attribution) -> Figure:
     assert attribution.segments is not None
     segments = attribution.geometry.labels_to_scan(attribution.segments)
     panels = [

@@ -29,6 +29,7 @@ class Run:
     models/<name>/           model.safetensors, model.json, curves.csv, curves.png, predictions.csv
     compare/compare.json     scores, pairs, best, weak
     explain/index.json       the gallery: which scans, which files
+    shortcut/shortcut.json   the check of a planted cue, where there is one
     results.csv              every measured figure, tidy
     report.html
     ```
@@ -69,6 +70,10 @@ class Run:
         return self.folder / "explain" / "index.json"
 
     @property
+    def shortcut_path(self) -> Path:
+        return self.folder / "shortcut" / "shortcut.json"
+
+    @property
     def results_path(self) -> Path:
         return self.folder / "results.csv"
 
@@ -95,6 +100,10 @@ class Run:
 
     def gallery(self) -> Mapping[str, Any] | None:
         return _mapping(self.gallery_path) if self.gallery_path.is_file() else None
+
+    def shortcut(self) -> Mapping[str, Any] | None:
+        """What the check of a planted cue found, or None where none was planted."""
+        return _mapping(self.shortcut_path) if self.shortcut_path.is_file() else None
 
     def models(self) -> list[str]:
         """The names of the models that are whole, in alphabetical order."""

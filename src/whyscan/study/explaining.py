@@ -13,7 +13,7 @@ from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
-from whyscan.explain.energy import area_share, energy_in_region
+from whyscan.explain.energy import chance, energy_in_region
 from whyscan.explain.explain import explain, explain_layers, explain_many
 from whyscan.models import checkpoint
 from whyscan.models.classifier import Classifier
@@ -21,7 +21,6 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
-from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
 from whyscan.stats.intervals import percentile, resample
 from whyscan.study import gallery
@@ -132,29 +131,25 @@ def _explain_scan(
     }
 
 
-def explain_to_files(
-    classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings
-) -> None:
+def explain_to_files(classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings) -> None:
     """Grad-CAM of the last layer for all classes; of every layer for the predicted and the true one; LIME and SHAP."""
     save_all(paths["gradcam"], [explain(classifier, scan, "gradcam", "all", seed=settings.seed)])
     predicted = classifier.classes[int(np.argmax(classifier.predict(scan)))]
     targets = list(dict.fromkeys([predicted, *([scan.label] if scan.label in classifier.classes else [])]))
     layers = explain_layers(classifier, scan, [name for name in targets if name is not None])
     save_all(paths[LAYERED], list(layers.values()))
-    both = explain_many(
-        classifier, scan, ["lime", "shap"], "all", seed=settings.seed, samples=settings.evaluations
-    )
+    both = explain_many(classifier, scan, ["lime", "shap"], "all", seed=settings.seed, samples=settings.evaluations)
     for method in ("lime", "shap"):
         save_all(paths[method], [both[method]])
 
 
 def _energy(attribution: Attribution, scan: Scan) -> dict[str, Any]:
-    """How much of the predicted class's positive attribution lies in the lesion, beside the lesion's share of the scan."""
+    """The share of the predicted class's positive attribution in the lesion, beside the lesion's share of the scan."""
     assert scan.region is not None
     target = attribution.predicted
     values = attribution.values[attribution.index(target)]
     evidence = energy_in_region(values, scan.region)
-    return {"metric": METRIC, "target": target, **evidence.row(), "chance": area_share(scan.region)}
+    return {"metric": METRIC, "target": target, **evidence.row(), "chance": chance(scan.region).value}
 
 
 def _locate(
@@ -196,8 +191,7 @@ def _locate(
         (f"mean {METRIC} minus chance", list(np.subtract(energy, chance))),
     )
     return [
-        {**shared, "metric": name, **_mean(np.array(values), groups, settings.seed).row()}
-        for name, values in summaries
+        {**shared, "metric": name, **_mean(np.array(values), groups, settings.seed).row()} for name, values in summaries
     ]
 
 

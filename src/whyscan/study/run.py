@@ -41,7 +41,9 @@ def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resu
         known: dict[str, Any] = dict(run.manifest()) if run.manifest_path.is_file() else {}
         name = data.resolve().name if data is not None else known.get("data", "")
         if known and not resume:
-            raise BadRun(f"{folder} holds a run already", "a new folder, or --resume", "add --resume or choose another --out")
+            raise BadRun(
+                f"{folder} holds a run already", "a new folder, or --resume", "add --resume or choose another --out"
+            )
         if known and known.get("data", name) != name:
             raise BadRun(f"{folder} is a run on {known['data']}", f"the same data, not {name}", "choose another --out")
         manifest = {
@@ -84,7 +86,13 @@ def audit_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The audit's figures as rows of results.csv."""
     leaks = document.get("leaks") or {}
     rows: list[dict[str, Any]] = [
-        {"metric": f"test images: {kind}", "subset": "test", "value": leaks[kind], "n": leaks["test"], "status": "measured"}
+        {
+            "metric": f"test images: {kind}",
+            "subset": "test",
+            "value": leaks[kind],
+            "n": leaks["test"],
+            "status": "measured",
+        }
         for kind in ("exact", "near", "clean")
         if kind in leaks
     ]
@@ -106,10 +114,7 @@ def audit_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def fingerprint(catalogue: Catalogue) -> str:
     """A digest of the files' names, sizes and times: enough to know that an audit still holds."""
     return digest(
-        {
-            entry.name: [entry.label, entry.patient, entry.official, *_stat(entry.path)]
-            for entry in catalogue.entries
-        }
+        {entry.name: [entry.label, entry.patient, entry.official, *_stat(entry.path)] for entry in catalogue.entries}
     )
 
 

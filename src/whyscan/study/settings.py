@@ -83,7 +83,9 @@ def plans(
     names = [plan.name for plan in made]
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(f"backbone {name} is named {names.count(name)} times", "each once", "train it in another run")
+            raise BadInput(
+                f"backbone {name} is named {names.count(name)} times", "each once", "train it in another run"
+            )
     for name in overrides or {}:
         if name not in names:
             raise BadInput(f"a setting for {name}", f"one of {', '.join(names)}", "name a backbone of this run")

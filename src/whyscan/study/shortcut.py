@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from whyscan.data.scan import Scan
-from whyscan.explain.energy import area_share, energy_in_region
+from whyscan.explain.energy import energy_in_region
 from whyscan.explain.explain import explain, explain_many
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
@@ -113,7 +113,7 @@ def _energies(
     return {
         "energy_on_cue": _mean_or_reason(on_cue),
         "energy_in_lesion": _mean_or_reason(in_lesion),
-        "cue_area": float(np.mean([area_share(areas[i]) for i in carrying])) if carrying else 0.0,
+        "cue_area": float(np.mean([areas[i].mean() for i in carrying])) if carrying else 0.0,
         "pictures": files,
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from whyscan.data.read import image_files, read_scan
+from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.explain import explain_layers, explain_many
@@ -42,7 +42,7 @@ def explain_files(
     """
     chosen = [find(method, tuple(METHODS), "method") for method in methods]
     classifier = load(model)
-    sources = [file for path in paths for file in (image_files(path) if path.is_dir() else [path])]
+    sources = [file for path in paths for file in (scan_files(path) if path.is_dir() else [path])]
     if not sources:
         raise BadInput(f"no image in {', '.join(map(str, paths))}", "image files or folders of them", "check the path")
     done: list[dict[str, Any]] = []

@@ -1,0 +1,80 @@
+"""The command line: help, one JSON document, named errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from whyscan.cli.commands import COMMANDS
+from whyscan.cli.main import app
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
+def test_every_command_explains_itself(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+
+
+def test_help_does_not_load_torch() -> None:
+    code = (
+        "import sys\nfrom whyscan.cli.main import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert 'torch' not in sys.modules, 'help loads torch'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_version_is_the_packages() -> None:
+    import whyscan
+
+    assert runner.invoke(app, ["--version"]).stdout.strip() == whyscan.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["audit", "{tmp}/nowhere", "--out", "{tmp}/run"], "BadData"),
+        (["report", "{tmp}/nowhere"], "BadRun"),
+        (["compare", "{tmp}/nowhere"], "BadRun"),
+        (["train", "{phantoms}", "--out", "{tmp}/run"], "BadInput"),
+        (["train", "{phantoms}", "--out", "{tmp}/run", "--backbone", "mobilenetv2_035", "--epochs", "soon"], "BadInput"),
+        (["study", "{phantoms}", "--out", "{tmp}/run", "--model", "best"], "BadInput"),
+        (["explain", "{tmp}/nowhere", "{tmp}/x.png", "--out", "{tmp}/o"], "BadModel"),
+        (["explain", "{tmp}/nowhere", "{tmp}/x.png", "--out", "{tmp}/o", "--method", "tarot"], "BadTarget"),
+    ],
+)
+def test_bad_input_is_a_named_error_with_an_exit_code(
+    arguments: list[str], error: str, tmp_path: Path, phantoms: Path
+) -> None:
+    filled = [each.format(tmp=tmp_path, phantoms=phantoms) for each in arguments]
+    result = runner.invoke(app, [*filled, "--json"])
+    assert result.exit_code in (2, 3), result.output
+    document = json.loads(result.stdout)
+    assert document["error"] == error
+    assert document["came"] and document["expected"] and document["mend"]
+    assert error in result.stderr
+    assert not (tmp_path / "run" / "models").exists()
+
+
+def test_audit_prints_one_json_document_and_nothing_else(phantoms: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["audit", str(phantoms), "--out", str(tmp_path / "run"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads((tmp_path / "run" / "audit" / "audit.json").read_text())
+    assert (tmp_path / "run" / "splits.csv").is_file()
+
+
+def test_a_run_folder_is_not_overwritten_by_mistake(phantoms: Path, tmp_path: Path) -> None:
+    arguments = ["audit", str(phantoms), "--out", str(tmp_path / "run")]
+    assert runner.invoke(app, arguments).exit_code == 0
+    again = runner.invoke(app, arguments)
+    assert again.exit_code == 3
+    assert "--resume" in again.stderr
+    assert runner.invoke(app, [*arguments, "--resume"]).exit_code == 0
