@@ -119,3 +119,24 @@ def test_the_make_targets_that_the_docs_name_exist() -> None:
 
 def test_ci_can_be_started() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_design_lists_the_modules_that_exist() -> None:
+    tree = re.search(r"^src/whyscan/\n(.*?)^tests/", (ROOT / "docs/design.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert tree is not None
+    listed, folder, planned = set(), "", False
+    for line in tree[1].splitlines():
+        start = re.match(r"  (\w+/|\w+\.py)\s", line)
+        if start and start[1].endswith(".py"):
+            listed.add(start[1])
+            continue
+        if start:
+            folder, planned, line = start[1], False, line[start.end() :]
+        for word in line.split():
+            planned = planned or word == "planned:"
+            if word.endswith(".py") and not planned:
+                listed.add(folder + word)
+    source = ROOT / "src/whyscan"
+    there = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert listed - there == set(), "listed as if they were there"
+    assert {path for path in there - listed if not path.endswith("/__init__.py")} == set(), "there, but not listed"
