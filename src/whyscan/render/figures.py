@@ -81,7 +81,7 @@ def curves(
     best_epoch: int | None = None,
     loss_limit: float | None = None,
 ) -> Figure:
-    """Loss and accuracy per epoch, of training and validation.
+    """Loss and accuracy per epoch, of training and validation. A thin line stands where a new phase begins.
 
     Args:
         rows: the rows of a curves.csv (numbers may still be text; an empty cell is a gap).
@@ -94,6 +94,8 @@ def curves(
         for part, shade, style in (("train", TRAIN, (0, (4, 2))), ("validation", VALIDATION, "-")):
             values = np.array([_number(row.get(f"{part}_{kind}")) for row in rows])
             axis.plot(epochs, values, color=shade, linestyle=style, linewidth=1.6, marker=".", markersize=4, label=part)
+        for start in _phases(rows)[1:]:
+            axis.axvline(start - 0.5, color=TRAIN, linewidth=0.8, alpha=0.6)
         if best_epoch is not None:
             axis.axvline(best_epoch, color=INK, linewidth=0.8, linestyle=":", label=f"kept: epoch {best_epoch}")
         axis.set_xlabel("epoch")
@@ -106,6 +108,15 @@ def curves(
     accuracy.legend(loc="lower right", frameon=False, fontsize=8, labelcolor=INK)
     figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
+
+
+def _phases(rows: Sequence[Mapping[str, object]]) -> list[float]:
+    """The first epoch of each phase."""
+    return [
+        _number(row.get("epoch"))
+        for before, row in zip([None, *rows], rows, strict=False)
+        if before is None or before.get("phase") != row.get("phase")
+    ]
 
 
 def confusion(counts: Int[np.ndarray, "k k"], classes: Sequence[str], title: str = "") -> Figure:
@@ -178,7 +189,7 @@ def to_svg(figure: Figure, *, name: str) -> str:
     drawn = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
     # what the page brings itself: name spaces, ids that other figures would repeat, a style for everything, the font
     unwanted = r' (xmlns(:\w+)?|version)="[^"]*"|(?<=<g) id="[\w.]+"|<style.*?</style>| font-family: [^;"]*;'
-    drawn = re.sub(unwanted, "", drawn, flags=re.DOTALL)
+    drawn = re.sub(unwanted, "", drawn, flags=re.DOTALL).replace("xlink:href", "href")
     return drawn.replace("<svg", f'<svg role="img" aria-label="{escape.escape(name)}"', 1)
 
 

@@ -1,0 +1,139 @@
+"""Pictures: attributions drawn at the size they are shown, small enough to live inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+from PIL import Image
+
+from whyscan.records.attribution import Attribution
+from whyscan.render import colour, overlay
+from whyscan.report import words
+
+PANEL, TILE = 264, 104  # longer side in pixels: a class's panel, a layer's tile
+_ALPHA = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of the page.
+
+    Attributes:
+        title: what stands above it; from the attribution itself.
+        src: a data: URI.
+        alt: what a screen reader says.
+        note: what stands below it, or "".
+    """
+
+    title: str
+    src: str
+    alt: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A colour bar: its colours from left to right, its ends, its unit."""
+
+    colours: str
+    low: str
+    middle: str
+    high: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One target of one attribution on the grid it is shown on."""
+
+    values: Float32[np.ndarray, "h w"]
+    background: UInt8[np.ndarray, "h w *c"]
+    segments: Int32[np.ndarray, "h w"] | None
+
+
+def draw(attribution: Attribution, target: str, size: int) -> Drawing:
+    """Resample straight from the layer's grid to the display's: the scan's own grid may be 25 times as large."""
+    background = shrink(attribution.background(), size)
+    geometry = replace(attribution.geometry, scan=background.shape[:2])
+    row = attribution.index(target)
+    if attribution.maps is not None:
+        return Drawing(geometry.to_scan(attribution.maps[row : row + 1])[0], background, None)
+    assert attribution.segments is not None and attribution.weights is not None
+    segments = geometry.labels_to_scan(attribution.segments)
+    return Drawing(np.append(attribution.weights[row], np.float32(0))[segments], background, segments)
+
+
+def limit(attributions: Sequence[Attribution], targets: Sequence[str]) -> float:
+    """The end of the scale that these maps share."""
+    return colour.limit_of(*(a.grid[a.index(t)] for a in attributions for t in targets if t in a.targets))
+
+
+def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL, title: str = "") -> Picture:
+    """A map over its scan."""
+    drawing = draw(attribution, target, size)
+    image = overlay.heat(drawing.values, drawing.background, signed=attribution.signed, limit=end, alpha=_ALPHA)
+    shown = title or attribution.title(target)
+    method = words.METHODS.get(attribution.method, attribution.method)
+    where = f", layer {attribution.layer}" if attribution.layer else ""
+    return Picture(
+        shown,
+        encode(image),
+        f"{method}{where}, {attribution.model}. {attribution.title(target)}",
+        blank(attribution, target),
+    )
+
+
+def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
+    """The classic LIME picture of one target."""
+    drawing = draw(attribution, target, PANEL)
+    assert drawing.segments is not None
+    image = overlay.superpixels(drawing.values, drawing.segments, drawing.background, top=top)
+    title = attribution.title(target)
+    return Picture(
+        title, encode(image), f"Strongest superpixels, green for, magenta against. {title}", blank(attribution, target)
+    )
+
+
+def scan(attribution: Attribution) -> Picture:
+    """The scan alone."""
+    return Picture(
+        "The scan", encode(overlay.rgb(shrink(attribution.background(), PANEL))), "The scan without any overlay"
+    )
+
+
+def blank(attribution: Attribution, target: str) -> str:
+    """Says that a map is empty, or is not a number, and why if the attribution knows; "" for a map that is there."""
+    row = attribution.index(target)
+    values = attribution.grid[row]
+    why = attribution.diagnosis[row] if row < len(attribution.diagnosis) else ""
+    why = f": {why}" if why else ""
+    if not np.isfinite(values).all():
+        return f"Not a number in {np.mean(~np.isfinite(values)):.0%} of the map{why}"
+    return "" if values.any() else f"Blank{why}"
+
+
+def bar(end: float, unit: str, *, signed: bool) -> Bar:
+    """The colour bar of a row of heat maps that share one scale."""
+    colours = ", ".join(colour.hexadecimal(each) for each in overlay.bar(signed=signed, alpha=_ALPHA))
+    low, middle = (words.number(-end), "0") if signed else ("0", "")
+    return Bar(colours, low, middle, words.number(end), unit)
+
+
+def shrink(image: UInt8[np.ndarray, "h w *c"], size: int) -> UInt8[np.ndarray, "nh nw *c"]:
+    """The picture with its longer side at `size` pixels."""
+    height, width = image.shape[:2]
+    scale = size / max(height, width)
+    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.LANCZOS))
+
+
+def encode(image: UInt8[np.ndarray, "h w 3"]) -> str:
+    """A WebP data: URI; the same pixels give the same text."""
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "WEBP", quality=82, method=4)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
