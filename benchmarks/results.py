@@ -1,0 +1,140 @@
+"""The tables of docs/results.md, from run folders: `python benchmarks/results.py RUN [MORE_SEEDS...]`.
+
+The first run gives the tables of scores, recalls and differences; all runs together give the table over seeds. Each
+run has its own split and its own weights, so the seeds vary both.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from whyscan.records.evidence import Evidence
+from whyscan.records.run import Run
+
+NAMES = {
+    "validation": "validation",
+    "holdout": "holdout",
+    "test": "official test",
+    "test-leaked": "its leaked part",
+    "test-clean": "its clean part",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    runs = [Run.open(path) for path in parser.parse_args().runs]
+    comparison = runs[0].comparison()
+    assert comparison is not None
+    sections = [
+        ("Accuracy", score_table(comparison, "accuracy")),
+        ("Loss (cross-entropy)", score_table(comparison, "loss")),
+        ("Macro F1", score_table(comparison, "macro_f1")),
+        ("AUROC (mean over classes, one against the rest)", score_table(comparison, "auroc")),
+        ("Recall on the official test", recall_table(comparison, "test")),
+        ("Recall on the holdout", recall_table(comparison, "holdout")),
+        ("Paired differences of accuracy", pair_table(comparison)),
+        ("Where Grad-CAM's energy lies", energy_table(runs[0])),
+        ("Over seeds", seed_table(runs)),
+    ]
+    print("\n\n".join(f"### {title}\n\n{table}" for title, table in sections))
+
+
+def score_table(comparison: Mapping[str, Any], metric: str) -> str:
+    subsets = comparison["subsets"]
+    rows = []
+    for model in comparison["models"]:
+        cells = [cell(comparison, model["name"], subset, metric, None) for subset in subsets]
+        rows.append([model["name"], *cells])
+    return table(["model", *(NAMES[subset] for subset in subsets)], rows)
+
+
+def recall_table(comparison: Mapping[str, Any], subset: str) -> str:
+    classes = comparison["classes"]
+    rows = [
+        [model["name"], *(cell(comparison, model["name"], subset, "recall", name) for name in classes)]
+        for model in comparison["models"]
+    ]
+    return table(["model", *classes], rows)
+
+
+def cell(comparison: Mapping[str, Any], model: str, subset: str, metric: str, of: str | None) -> str:
+    for row in comparison["scores"]:
+        if (row["model"], row["subset"], row["metric"], row["class"]) == (model, subset, metric, of):
+            return Evidence.from_row(row).text()
+    return "-"
+
+
+def pair_table(comparison: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            f"{pair['a']} - {pair['b']}",
+            NAMES[pair["subset"]],
+            f"{pair['difference']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]",
+            f"{pair['p_holm']:.2g}",
+            pair["verdict"],
+        ]
+        for pair in comparison["pairs"]
+        if pair["subset"] in ("validation", "holdout", "test-clean")
+    ]
+    return table(["pair", "on", "difference", "p (Holm)", "verdict"], rows)
+
+
+def energy_table(run: Run) -> str:
+    rows = [
+        [row["model"], row["metric"], number(row), row["n"]]
+        for row in run.results()
+        if row["stage"] == "explain" and row["subset"] == "held out, known lesion"
+    ]
+    return table(["model", "what", "mean [95 %]", "groups"], rows)
+
+
+def number(row: Mapping[str, str]) -> str:
+    return (
+        f"{float(row['value']):.3f} [{float(row['low']):.3f}, {float(row['high']):.3f}]"
+        if row["value"]
+        else row["reason"]
+    )
+
+
+def seed_table(runs: Sequence[Run]) -> str:
+    """Each seed's figures and their mean with a t-interval over the seeds."""
+    documents = [document for run in runs if (document := run.comparison()) is not None]
+    shared = set.intersection(*({model["name"] for model in document["models"]} for document in documents))
+    subsets = [name for name in NAMES if all(name in document["subsets"] for document in documents)]
+    rows = []
+    for name in sorted(shared):
+        for subset in subsets:
+            values = [value(document, name, subset) for document in documents]
+            each = ", ".join(f"{v:.3f}" for v in values)
+            rows.append([name, NAMES[subset], each, over_seeds(values)])
+    return table(["model", "accuracy on", f"seeds {', '.join(str(d['seed']) for d in documents)}", "mean [95 %]"], rows)
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{np.mean(values):.3f} (one seed: no interval)"
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    return f"{np.mean(values):.3f} [{np.mean(values) - half:.3f}, {np.mean(values) + half:.3f}]"
+
+
+def value(document: Mapping[str, Any], model: str, subset: str) -> float:
+    for row in document["scores"]:
+        if (row["model"], row["subset"], row["metric"], row["class"]) == (model, subset, "accuracy", None):
+            return float(row["value"])
+    raise SystemExit(f"{model} was not scored on {subset}")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
