@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,10 +104,8 @@ class Classifier:
         if name == "last":
             return self.layers[-1]
         for layer in self.layers:
-            if name in (layer.name, layer.alias, layer.path):
+            if name and name in (layer.name, layer.alias, layer.path):
                 return layer
-        import difflib
-
         known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
         raise BadTarget(

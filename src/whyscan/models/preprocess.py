@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ def stated(metadata: Mapping[str, str], path: Path) -> Normalisation | None:
     """
     if "mean" in metadata or "std" in metadata:
         try:
-            return Normalisation(_triple(metadata.get("mean", "")), _triple(metadata.get("std", "")))
+            mean, std = _triple(metadata.get("mean", "")), _triple(metadata.get("std", ""))
+            if not all(math.isfinite(value) for value in mean) or not all(0 < value < math.inf for value in std):
+                raise ValueError("not finite, or a standard deviation of 0")
+            return Normalisation(mean, std)
         except (ValueError, TypeError) as error:
             raise _unknown(path, f"mean {metadata.get('mean')}, std {metadata.get('std')}") from error
     words = re.sub(r"\s*([-/*+])\s*", r"\1", metadata.get("input", "")).split()
