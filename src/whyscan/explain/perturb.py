@@ -49,7 +49,7 @@ class Game:
     def mask(self, coalitions: Bool[np.ndarray, "m s"]) -> Pixels:
         """The scan as each coalition shows it, (m, c, h, w)."""
         # label -1 finds the column at the end, where everything is shown
-        shown = np.pad(coalitions, ((0, 0), (0, 1)), constant_values=True)[:, self.segments]
+        shown = np.take(np.pad(coalitions, ((0, 0), (0, 1)), constant_values=True), self.segments, axis=1)
         return np.where(shown[:, None], self.pixels, self.hidden)
 
 

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whyscan.errors import BadTarget
+from whyscan.explain.targets import check, resolve
+
+LOGITS = np.array([0.0, 3.0, 1.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("all", ("glioma", "meningioma", "no_tumor")),
+        ("predicted", ("meningioma",)),
+        ("true", ("glioma",)),
+        ("no", ("no_tumor",)),
+        (["predicted", "true", "men"], ("meningioma", "glioma")),
+        ("glioma-no", ("glioma-no_tumor",)),
+        (("men-gli", "all"), ("meningioma-glioma", "glioma", "meningioma", "no_tumor")),
+    ],
+)
+def test_targets_by_name(toy, asked, names) -> None:
+    found, rows = resolve(toy, asked, LOGITS, "glioma")
+    assert found == names
+    for name, row in zip(found, rows, strict=True):
+        expected = [0.0, 0.0, 0.0]
+        for part, sign in zip(name.split("-"), (1, -1), strict=False):
+            expected[toy.classes.index(part)] = sign
+        assert row.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "label", "said"),
+    [
+        ("true", None, "whose label is known"),
+        ("true", "stroke", "'stroke'"),
+        ("stroke", "glioma", "one of glioma, meningioma, no_tumor"),
+        ([], "glioma", "no target was given"),
+        ("glioma-glioma", "glioma", "'glioma-glioma'"),
+    ],
+)
+def test_what_is_not_a_target_is_named(toy, asked, label, said) -> None:
+    with pytest.raises(BadTarget, match=said):
+        check(toy, asked, label)
