@@ -7,6 +7,8 @@ changes nothing and does not load torch.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -27,3 +29,19 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     api = importlib.import_module("whyscan.api")
     return ["__version__", *api.__all__]
+
+
+class _Whyscan(ModuleType):
+    """`explain`, `report` and `study` are functions here and packages below: `whyscan.explain` is the function.
+
+    The import system hangs every package that it loads onto its parent, where it would hide the function. To reach
+    the packages, write `from whyscan.explain import gradcam`; `import whyscan.explain.gradcam as g` finds the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in ("explain", "report", "study") and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Whyscan

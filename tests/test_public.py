@@ -1,0 +1,46 @@
+"""What `import whyscan` gives: every public name, whatever was imported before, and nothing more than asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import whyscan
+
+
+def run(code: str) -> None:
+    """In a process of its own, because what is asked for is what the first import does."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_alone_loads_neither_torch_nor_the_api() -> None:
+    run("import sys, whyscan; assert not {'torch', 'numpy', 'matplotlib', 'whyscan.api'} & set(sys.modules)")
+
+
+@pytest.mark.parametrize("first", ["", "whyscan.explain.gradcam, whyscan.report.page, whyscan.study.run"])
+def test_verbs_are_functions_whatever_was_imported_first(first: str) -> None:
+    before = f"import {first}\n" if first else ""
+    run(
+        f"{before}import whyscan, types\n"
+        "for _ in range(2):\n"
+        "    for verb in ('audit', 'train', 'compare', 'explain', 'report', 'study', 'demo', 'load', 'read_scan'):\n"
+        "        assert isinstance(getattr(whyscan, verb), types.FunctionType), verb\n"
+        "from whyscan.explain import gradcam\n"
+        "assert isinstance(gradcam, types.ModuleType)\n"
+    )
+
+
+def test_every_public_name_is_there() -> None:
+    from whyscan import api
+
+    assert {name for name in api.__all__ if getattr(whyscan, name) is not getattr(api, name)} == set()
+    assert set(dir(whyscan)) == {"__version__", *api.__all__}
+
+
+@pytest.mark.parametrize("name", ["explian", "_hidden"])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        getattr(whyscan, name)
