@@ -97,7 +97,7 @@ def curves(
         for start in _phases(rows)[1:]:
             axis.axvline(start - 0.5, color=TRAIN, linewidth=0.8, alpha=0.6)
         if best_epoch is not None:
-            axis.axvline(best_epoch, color=INK, linewidth=0.8, linestyle=":", label=f"kept: epoch {best_epoch}")
+            axis.axvline(best_epoch, color=INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {best_epoch}")
         axis.set_xlabel("epoch")
         axis.set_title(kind, loc="left")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -28,8 +28,8 @@ def heat(
         alpha: the opacity at the end of the scale, in [0, 1].
     """
     strength = colour.strength(values, signed=signed, limit=limit)
-    # the square root keeps moderate values visible where one pixel dominates the scale
-    opacity = alpha * np.sqrt(np.abs(strength))[..., None]
+    # a power below 1 keeps moderate values visible where one place dominates the scale
+    opacity = alpha * np.abs(strength)[..., None] ** 0.75
     return _blend(rgb(background), colour.paint(strength, signed=signed), opacity)
 
 

@@ -26,7 +26,7 @@ GRADCAM = Caption(
     "the borders of a lesion (the map is as coarse as the layer's grid), or that the answer is right.",
 )
 LAYERS = Caption(
-    "Grad-CAM of every convolution. Each tile has its own scale, whose end stands below it: compare places, not strengths.",
+    "Grad-CAM of every convolution. Each tile has its own scale, whose end stands below it: compare places only.",
     "at which depth the evidence gathers in one place.",
     "that a faint early layer contributes nothing: its gradients are spread over many small values.",
 )
@@ -38,7 +38,7 @@ PAIR = Caption(
 PAIR_LIME = Caption("The same superpixels and one scale for both models.")
 PAIR_LAYERS = Caption("The same layers of both models. Each tile has its own scale: compare places, not strengths.")
 LIME = Caption(
-    "What hiding each superpixel does to each class's score, fitted linearly; all classes on one scale symmetric about 0.",
+    "What hiding each superpixel does to each class's score, fitted linearly; one scale for all classes.",
     "which regions matter to this model on this scan.",
     "that they matter on other scans, or that regions without tint would not matter if hidden together.",
 )
@@ -48,7 +48,7 @@ SIGNS = Caption(
     "by how much: for sizes read the heat maps.",
 )
 SHAP = Caption(
-    "On the same superpixels: each region's fair share of the difference between this scan and the hidden one; one scale.",
+    "On the same superpixels: each region's fair share of what showing the scan changes; one scale for all.",
     "how the score is divided among the regions.",
     "anything about the patient: it describes the model.",
 )
@@ -57,9 +57,9 @@ EVIDENCE = (
     "spread evenly would reach. Far above it is reassuring; near or below it, the model decided by something else."
 )
 CURVES = (
-    "Loss and accuracy per epoch; all loss axes have the same top. A validation loss that rises while the training loss "
-    "falls is overfitting. Training accuracy is measured on augmented images where there is augmentation, so it may lie "
-    "below validation."
+    "Loss and accuracy per epoch; all loss axes have the same top. A thin line marks a new phase of training. A "
+    "validation loss that rises while the training loss falls is overfitting. Training figures are taken on augmented "
+    "images where there is augmentation, so they may be worse than validation."
 )
 CONFUSION = "Rows are true classes, columns predicted ones; shaded by the share of the row. Right answers are outlined."
 RELIABILITY = (
@@ -75,7 +75,7 @@ LIMITS = (
     "labels, or leaks that the audit could not see.",
     "LIME and SHAP judge scans with parts hidden, which no model was trained on; they are estimates from a limited "
     "number of evaluations.",
-    "The gallery shows examples that were drawn by seed. Rates and averages are in the comparison, never in the gallery.",
+    "The gallery shows examples that were drawn by seed. Rates and averages are in the comparison.",
 )
 GLOSSARY = (
     ("Accuracy", "Share of scans whose most probable class is the true one."),

@@ -1,54 +1,15 @@
-"""The gallery's section: for each scan the pictures of every method, each titled by its own attribution."""
+"""The gallery's section: which scans, what the models said of them, and the rows of pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from whyscan.errors import BadRun
-from whyscan.records.attribution import Attribution
 from whyscan.records.run import Run
-from whyscan.render import colour
-from whyscan.report import captions, pictures
-from whyscan.report.captions import Caption
-from whyscan.report.pictures import Bar, Picture
-from whyscan.report.words import METHODS, SUBSETS, Names, figure, number, percent, plural
-
-_STRIP = 64  # tiles in a strip at most; deeper networks are thinned evenly, the last layer always among them
-_SHARED = 12  # layers in the comparison of two models
-_TOP = 10  # superpixels in the classic LIME picture
-
-
-@dataclass(frozen=True)
-class Row:
-    """Pictures that belong together, with their heading, colour bar and caption."""
-
-    heading: str
-    pictures: Sequence[Picture]
-    caption: Caption
-    bar: Bar | None = None
-    small: bool = False
-    signed: bool = False
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    @property
-    def convention(self) -> str:
-        """What the colours mean: on every row, because libraries differ."""
-        return colour.convention(self.signed)
-
-
-@dataclass(frozen=True)
-class Saved:
-    """The attributions of one scan by model and method, and what could not be read."""
-
-    found: Mapping[tuple[str, str], list[Attribution]]
-    missing: tuple[str, ...]
-
-    def one(self, model: str | None, method: str) -> Attribution | None:
-        return next(iter(self.found.get((model or "", method), ())), None)
+from whyscan.report import captions, pictures, rows
+from whyscan.report.rows import Saved
+from whyscan.report.words import METHODS, SUBSETS, Names, figure, percent
 
 
 def section(run: Run, document: Mapping[str, Any], names: Names) -> dict[str, Any]:
@@ -93,15 +54,15 @@ def _scan(
     names: Names,
 ) -> dict[str, Any]:
     told = {name: entry["models"][name] for name in ordered if name in (entry.get("models") or {})}
-    saved = _load(run, told)
+    saved = _load(run, told, str(entry.get("scan") or ""))
     any_ = next((each[0] for each in saved.found.values() if each), None)
-    rows = [
-        _final_layer(saved.one(best, "gradcam")),
-        *_strips(saved.found.get((best or "", "gradcam-layers"), [])),
-        *_side_by_side(saved, list(told), best, weak, entry.get("label")),
-        _classes(saved.one(best, "lime"), "LIME heat map", captions.LIME),
-        _signs(saved.one(best, "lime")),
-        _classes(saved.one(best, "shap"), "SHAP", captions.SHAP),
+    shown = [
+        rows.final_layer(saved.one(best, "gradcam")),
+        *rows.strips(saved.found.get((best or "", "gradcam-layers"), [])),
+        *rows.side_by_side(saved, list(told), best, weak, entry.get("label")),
+        rows.classes(saved.one(best, "lime"), "LIME heat map", captions.LIME),
+        rows.signs(saved.one(best, "lime")),
+        rows.classes(saved.one(best, "shap"), "SHAP", captions.SHAP),
     ]
     return {
         "number": number_,
@@ -115,7 +76,7 @@ def _scan(
         "best": best,
         "verdicts": {name: (str(each["predicted"]), bool(each["right"])) for name, each in told.items()},
         "probabilities": _probabilities(told, entry.get("label")),
-        "rows": [row for row in rows if row is not None],
+        "rows": [row for row in shown if row is not None],
         "missing": saved.missing,
         "evidence": [
             {
@@ -129,18 +90,24 @@ def _scan(
     }
 
 
-def _load(run: Run, told: Mapping[str, Mapping[str, Any]]) -> Saved:
+def _load(run: Run, told: Mapping[str, Mapping[str, Any]], content: str) -> Saved:
+    """Whatever can be read and is about this scan and this model: a picture of another would mislead."""
     found, missing = {}, []
     for model, each in told.items():
-        for method in METHODS:
+        for method, title in METHODS.items():
             relative = (each.get("files") or {}).get(method)
+            if relative is None:
+                missing.append(f"{title} of {model} was not made.")
+                continue
             try:
-                if relative is None:
-                    raise BadRun("not in the gallery's index", "a file", "explain the scan again")
-                found[model, method] = run.attributions(relative)
+                saved = run.attributions(relative)
             except BadRun:
-                reason = "was not made" if relative is None else "cannot be read; explain the scan again"
-                missing.append(f"{METHODS[method]} of {model} {reason}.")
+                missing.append(f"{title} of {model} cannot be read; explain the scan again.")
+                continue
+            if any((a.scan, a.model) != (content, model) for a in saved):
+                missing.append(f"{title} of {model} is about another scan or model; explain the scan again.")
+                continue
+            found[model, method] = saved
     return Saved(found, tuple(missing))
 
 
@@ -161,139 +128,3 @@ def _probabilities(told: Mapping[str, Mapping[str, Any]], label: str | None) -> 
         }
         for name in classes
     ]
-
-
-def _final_layer(attribution: Attribution | None) -> Row | None:
-    if attribution is None:
-        return None
-    heading = f"Final layer, every class: {attribution.model}"
-    if attribution.layer:
-        heading += f", layer {attribution.layer}"
-    return _classes(attribution, heading, captions.GRADCAM, whole_heading=True)
-
-
-def _classes(
-    attribution: Attribution | None, what: str, caption: Caption, *, whole_heading: bool = False
-) -> Row | None:
-    """All targets of one attribution on one scale."""
-    if attribution is None:
-        return None
-    end = pictures.limit([attribution], attribution.targets)
-    panels = [pictures.heat(attribution, target, end=end) for target in attribution.targets]
-    heading = what if whole_heading else f"{what}, every class: {attribution.model}"
-    scale = pictures.bar(end, attribution.unit, signed=attribution.signed)
-    return Row(heading, panels, caption, scale, signed=attribution.signed, notes=_facts(attribution))
-
-
-def _facts(attribution: Attribution) -> list[str]:
-    """How sure the map is of itself, as far as its method knows."""
-    facts = []
-    if attribution.evaluations:
-        facts.append(f"From {plural(attribution.evaluations, 'evaluation')} of the model.")
-    if attribution.intervals is not None:
-        apart = np.count_nonzero((attribution.intervals[..., 0] > 0) | (attribution.intervals[..., 1] < 0), axis=1)
-        total = attribution.intervals.shape[1]
-        told = ", ".join(f"{target} {n} of {total}" for target, n in zip(attribution.targets, apart, strict=True))
-        facts.append(f"Superpixels whose 95 % interval leaves out 0: {told}.")
-    if attribution.converged is not None:
-        facts.append(
-            "The ranking had settled." if attribution.converged else "The ranking had not settled: read it with care."
-        )
-    if attribution.deviation:
-        facts.append(
-            f"Computed by {attribution.engine}, at most {number(attribution.deviation)} from the float32 model."
-        )
-    return facts
-
-
-def _strips(layers: Sequence[Attribution]) -> list[Row]:
-    """Every layer, shallow to deep, once for each target that was traced."""
-    if not layers:
-        return []
-    shown = thin(layers, _STRIP)
-    rows = []
-    for target in layers[0].targets:
-        tiles = [_tile(each, target, position) for position, each in shown]
-        left_out = f"{len(shown)} of {len(layers)} layers are shown, evenly spaced." if len(shown) < len(layers) else ""
-        heading = f"Layer by layer, shallow to deep: {layers[0].model}. {layers[0].title(target)}"
-        notes = [left_out] if left_out else []
-        scale = pictures.bar(1.0, "each tile's own maximum", signed=layers[0].signed)
-        rows.append(Row(heading, tiles, captions.LAYERS, scale, small=True, signed=layers[0].signed, notes=notes))
-    return rows
-
-
-def thin(layers: Sequence[Attribution], most: int) -> list[tuple[int, Attribution]]:
-    """At most so many layers with their position from 1, evenly spaced, the first and the last among them."""
-    chosen = np.unique(np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int))
-    return [(int(i) + 1, layers[i]) for i in chosen]
-
-
-def _tile(attribution: Attribution, target: str, position: int) -> Picture:
-    end = pictures.limit([attribution], [target])
-    tile = pictures.heat(
-        attribution, target, end=end, size=pictures.TILE, title=f"{position} {attribution.layer or ''}"
-    )
-    return Picture(tile.title, tile.src, tile.alt, tile.note or f"to {number(end)}")
-
-
-def _side_by_side(
-    saved: Saved, models: Sequence[str], best: str | None, weak: str | None, label: str | None
-) -> list[Row]:
-    """The best model, the weak one and any others on this scan, for one and the same class."""
-    maps = [each for model in models if (each := saved.one(model, "gradcam")) is not None]
-    if len(maps) < 2:
-        return []
-    target = shared_target(maps, label)
-    if target is None:
-        return []
-    shown = [pictures.heat(each, target, end=pictures.limit([each], [target])) for each in maps]
-    titled = [Picture(f"{a.model}. {p.title}", p.src, p.alt, p.note) for a, p in zip(maps, shown, strict=True)]
-    scale = pictures.bar(1.0, "each model's own maximum", signed=maps[0].signed)
-    rows = [Row(f"Best against weak, final layer: {target}", titled, captions.PAIR, scale, signed=maps[0].signed)]
-    rows += _lime_pair(saved, [best, weak], target)
-    rows += _layer_pair(saved, best, weak, target)
-    return rows
-
-
-def shared_target(attributions: Sequence[Attribution], label: str | None) -> str | None:
-    """The class to compare models by: the true one if all have it, else what the first predicted."""
-    wanted = [label, attributions[0].predicted, *attributions[0].targets]
-    return next((name for name in wanted if name and all(name in each.targets for each in attributions)), None)
-
-
-def _lime_pair(saved: Saved, models: Sequence[str | None], target: str) -> list[Row]:
-    limes = [each for model in models if (each := saved.one(model, "lime")) is not None and target in each.targets]
-    if len(limes) < 2:
-        return []
-    end = pictures.limit(limes, [target])
-    shown = [pictures.heat(each, target, end=end) for each in limes]
-    titled = [Picture(f"{a.model}. {p.title}", p.src, p.alt, p.note) for a, p in zip(limes, shown, strict=True)]
-    scale = pictures.bar(end, limes[0].unit, signed=True)
-    return [Row(f"Best against weak, LIME: {target}", titled, captions.PAIR_LIME, scale, signed=True)]
-
-
-def _layer_pair(saved: Saved, best: str | None, weak: str | None, target: str) -> list[Row]:
-    """The same layers of the best and the weak model, one strip each; only where they share layers and the target."""
-    strong, frail = (saved.found.get((name or "", "gradcam-layers"), []) for name in (best, weak))
-    theirs = {each.layer: each for each in frail}
-    pairs = [(a, theirs[a.layer]) for a in strong if a.layer in theirs]
-    if best == weak or not pairs or len(pairs) < len(strong):
-        return []
-    if target not in pairs[0][0].targets or target not in pairs[0][1].targets:
-        return []
-    strip = thin([a for a, _ in pairs], _SHARED)
-    rows = []
-    for role, layers in (("best", strip), ("weak", [(position, theirs[a.layer]) for position, a in strip])):
-        tiles = [_tile(each, target, position) for position, each in layers]
-        first = layers[0][1]
-        heading = f"Best against weak, layer by layer: {first.model} ({role}). {first.title(target)}"
-        rows.append(Row(heading, tiles, captions.PAIR_LAYERS, None, small=True, signed=first.signed))
-    return rows
-
-
-def _signs(attribution: Attribution | None) -> Row | None:
-    if attribution is None or attribution.segments is None:
-        return None
-    panels = [pictures.superpixels(attribution, target, top=_TOP) for target in attribution.targets]
-    heading = f"LIME, for and against: {attribution.model}"
-    return Row(heading, panels, captions.SIGNS, None, signed=True, notes=[f"At most {_TOP} superpixels a panel."])

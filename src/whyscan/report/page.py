@@ -64,5 +64,11 @@ def _environment() -> Environment:
         "against": colour.hexadecimal(colour.AGAINST),
         "none": colour.hexadecimal(overlay.bar(signed=True, steps=3)[1]),
     }
+    made.filters["soft"] = _soft
     made.globals.update(captions=captions, levels=LEVELS, style=Markup(style), colours=shades)
     return made
+
+
+def _soft(name: str) -> Markup:
+    """A name that may break after an underscore, where a column is narrow."""
+    return Markup("_<wbr>").join(name.split("_"))

@@ -24,12 +24,14 @@ class Picture:
     """One image of the page.
 
     Attributes:
-        title: what stands above it; from the attribution itself.
+        label: the one word that tells it from its neighbours: the explained class, the model or the layer.
+        title: what is shown, in full; from the attribution itself. "" where the row's heading says it.
         src: a data: URI.
         alt: what a screen reader says.
         note: what stands below it, or "".
     """
 
+    label: str
     title: str
     src: str
     alt: str
@@ -73,19 +75,15 @@ def limit(attributions: Sequence[Attribution], targets: Sequence[str]) -> float:
     return colour.limit_of(*(a.grid[a.index(t)] for a in attributions for t in targets if t in a.targets))
 
 
-def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL, title: str = "") -> Picture:
+def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL) -> Picture:
     """A map over its scan."""
     drawing = draw(attribution, target, size)
     image = overlay.heat(drawing.values, drawing.background, signed=attribution.signed, limit=end, alpha=_ALPHA)
-    shown = title or attribution.title(target)
+    title = attribution.title(target)
     method = words.METHODS.get(attribution.method, attribution.method)
-    where = f", layer {attribution.layer}" if attribution.layer else ""
-    return Picture(
-        shown,
-        encode(image),
-        f"{method}{where}, {attribution.model}. {attribution.title(target)}",
-        blank(attribution, target),
-    )
+    layer = f", layer {attribution.layer}" if attribution.layer else ""
+    alt = f"{method}{layer}, {attribution.model}. {title}"
+    return Picture(target, title, encode(image), alt, blank(attribution, target))
 
 
 def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
@@ -94,16 +92,14 @@ def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
     assert drawing.segments is not None
     image = overlay.superpixels(drawing.values, drawing.segments, drawing.background, top=top)
     title = attribution.title(target)
-    return Picture(
-        title, encode(image), f"Strongest superpixels, green for, magenta against. {title}", blank(attribution, target)
-    )
+    alt = f"Strongest superpixels, green for, magenta against, {attribution.model}. {title}"
+    return Picture(target, title, encode(image), alt, blank(attribution, target))
 
 
 def scan(attribution: Attribution) -> Picture:
     """The scan alone."""
-    return Picture(
-        "The scan", encode(overlay.rgb(shrink(attribution.background(), PANEL))), "The scan without any overlay"
-    )
+    image = overlay.rgb(shrink(attribution.background(), PANEL))
+    return Picture("The scan", "", encode(image), "The scan without any overlay")
 
 
 def blank(attribution: Attribution, target: str) -> str:

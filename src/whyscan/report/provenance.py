@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from whyscan.records.run import Run
@@ -20,7 +21,13 @@ def asked(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def date(manifest: Mapping[str, Any]) -> str:
     """When the run was made, as the manifest says; the page never asks the clock."""
-    return next((plain(manifest[key]) for key in _DATES if manifest.get(key)), "")
+    written = next((plain(manifest[key]) for key in _DATES if manifest.get(key)), "")
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    zone = moment.tzname() or ""
+    return f"{moment.day} {moment:%B %Y, %H:%M} {zone}".rstrip()
 
 
 def section(

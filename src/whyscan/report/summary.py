@@ -44,7 +44,9 @@ def _verdict(level: str, audit: Mapping[str, Any] | None, found: list[dict[str, 
         return "The data have not been audited: no figure below says how much a leak or a shortcut helped."
     fails = sum(f["level"] == "fail" for f in found)
     if level == "fail":
-        return f"The data fail the audit on {plural(fails, 'count')}: figures that rest on them cannot be taken at face value."
+        return (
+            f"The data fail the audit on {plural(fails, 'count')}: do not take figures that rest on them at face value."
+        )
     if level == "warn":
         return f"The audit found nothing that forbids using the data, and {plural(len(found), 'thing')} to beware of."
     return "The audit found no leak, label conflict or shortcut that it knows how to look for."

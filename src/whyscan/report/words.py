@@ -81,8 +81,8 @@ def points(row: Mapping[str, Any]) -> Figure:
     if row.get("difference") is None:
         return Figure("not measured", measured=False)
     low, high = row.get("low"), row.get("high")
-    interval = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return Figure(f"{100 * row['difference']:+.1f} points", interval, "")
+    ends = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return Figure(f"{100 * row['difference']:+.1f} points".replace("-", "−"), ends.replace("-", "−"))
 
 
 def p_value(value: float | None) -> str:
