@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from whyscan.data.catalogue import Catalogue, open_catalogue
 from whyscan.data.read import read_entry
 from whyscan.data.split import SplitRow
-
-TINY = "test_efficientnet"
-"""timm's own model for tests: 0.4 million weights."""
+from whyscan.models import backbones
+from whyscan.models.classifier import Classifier
 
 
 def draw(kind: int, rng: np.random.Generator, side: int = 48) -> np.ndarray:
@@ -25,18 +27,8 @@ def draw(kind: int, rng: np.random.Generator, side: int = 48) -> np.ndarray:
     return image.astype(np.uint8)
 
 
-@pytest.fixture(scope="session")
-def squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalogue, tuple[SplitRow, ...]]:
-    """24 scans a class, 16 to train on, 6 to validate on, 2 to test on."""
-    root, rng = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
-    for kind, label in enumerate(("lower", "none", "upper")):
-        (root / label).mkdir()
-        for number in range(24):
-            Image.fromarray(draw((2, 0, 1)[kind], rng)).save(root / label / f"{number:02}.png")
-    return with_splits(root)
-
-
 def with_splits(root: Path) -> tuple[Catalogue, tuple[SplitRow, ...]]:
+    """A folder of classes with numbered files: 0..15 to train on, 16..21 to validate on, 22 and 23 to test on."""
     catalogue = open_catalogue(root)
     rows = []
     for entry in catalogue.entries:
@@ -45,3 +37,34 @@ def with_splits(root: Path) -> tuple[Catalogue, tuple[SplitRow, ...]]:
         content = read_entry(entry).content
         rows.append(SplitRow(entry.name, entry.label, None, content[:8], split, number == 23, content))
     return catalogue, tuple(rows)
+
+
+@pytest.fixture(scope="session")
+def splits_of() -> Callable[[Path], tuple[Catalogue, tuple[SplitRow, ...]]]:
+    return with_splits
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalogue, tuple[SplitRow, ...]]:
+    """24 scans of each class: see `with_splits`."""
+    root, rng = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
+    for kind, label in ((2, "lower"), (0, "none"), (1, "upper")):
+        (root / label).mkdir()
+        for number in range(24):
+            Image.fromarray(draw(kind, rng)).save(root / label / f"{number:02}.png")
+    return with_splits(root)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., Classifier]:
+    """timm's own model for tests, 0.4 million random weights, at 48 pixels."""
+    return partial(backbones.build, "test_efficientnet", "none", input_size=48)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums are cut up by thread, so the last bit of a result depends on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

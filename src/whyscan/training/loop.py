@@ -114,7 +114,8 @@ def class_weights(labels: Int64[Tensor, " n"], classes: int) -> Float[Tensor, " 
 
 def generator(*numbers: int) -> torch.Generator:
     """A generator that depends on all of these numbers and on nothing else."""
-    entropy = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    # with their count, because SeedSequence takes (1,) and (1, 0) for the same
+    entropy = np.random.SeedSequence((len(numbers), *numbers)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(entropy) >> 1)
 
 
