@@ -7,11 +7,12 @@ import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from whyscan.errors import BadScan
 
@@ -73,19 +74,20 @@ def decode(path: Path, *, frame: int | None = None) -> Decoded:
         BadScan: missing, empty, not an image, damaged, too small, too large, of several pages, or of a kind of
             value that has no stated scale.
     """
-    with _open(path) as image:
+    with _checked(path).open("rb") as file:
+        image = _header(path, file)
         _check_frames(path, image, frame)
         _check_size(path, image.size)
         mode, quality = image.mode, _jpeg_quality(image)
-        turned = _orientation(image) != 1
-        values, reading = _values(path, image, frame)
-        left = _orientation(image)  # Pillow turns a TIFF by itself and then drops the tag
-    values = upright(values, left)
-    if turned:
+        turned = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)  # Pillow turns a TIFF by itself, and forgets it
+        values, reading = _values(path, file, image, frame)
+        if not hasattr(image, "tag_v2"):
+            turned = _orientation(path, image)
+            values = upright(values, turned)
+    if turned in range(2, 9):
         reading.append("turned upright by its EXIF orientation")
     values, peak = _depth(values, reading)
-    values = _one_channel(values)
-    return Decoded(values, peak, tuple(reading), image.format or "", mode, quality)
+    return Decoded(_one_channel(values), peak, tuple(reading), image.format or "", mode, quality)
 
 
 def upright(values: Shaped[np.ndarray, "h w *c"], orientation: int) -> Shaped[np.ndarray, "nh nw *c"]:
@@ -97,24 +99,27 @@ def upright(values: Shaped[np.ndarray, "h w *c"], orientation: int) -> Shaped[np
     return np.ascontiguousarray(values[rows, columns])
 
 
-def _open(path: Path) -> Image.Image:
-    """Parse the header only; no pixel is decoded yet."""
+def _checked(path: Path) -> Path:
     if not path.exists():
         raise BadScan(f"{path.name} is missing", _KINDS, f"check the path {path}")
     if not path.is_file():
         raise BadScan(f"{path.name} is a folder", _KINDS, "name a file in it, or read the folder with read_scans")
     if path.stat().st_size == 0:
         raise BadScan(f"{path.name} is 0 bytes long", _KINDS, "copy the file again from where it came from")
+    return path
+
+
+def _header(path: Path, file: IO[bytes]) -> ImageFile:
+    """Parse the header only; no pixel is decoded yet."""
     try:
         with _header_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(path, formats=FORMATS)
-            image.getexif()
-            return image
+            file.seek(0)
+            return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         raise BadScan(f"{path.name} is not an image", _KINDS, "convert it to PNG, or leave it out") from None
     except Image.DecompressionBombError:
-        raise _giant(path, "more than twice Pillow's limit of") from None
+        raise _giant(path, "more than") from None
     except Exception as error:  # damaged files make Pillow's plugins raise nearly anything
         raise _damaged(path, error) from error
 
@@ -144,29 +149,28 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         )  # fmt: skip
 
 
-def _values(path: Path, image: Image.Image, frame: int | None) -> tuple[np.ndarray, list[str]]:
-    """Decode by the rule of the image's mode: (h, w) or (h, w, 3), not yet turned or scaled."""
+def _values(path: Path, file: IO[bytes], image: ImageFile, frame: int | None) -> tuple[np.ndarray, list[str]]:
+    """Decode by the rule of the image's mode: (h, w) or (h, w, 3), not yet scaled."""
     reading: list[str] = []
     try:
         if frame is not None:
             image.seek(frame)
             _check_size(path, image.size)
             reading.append(f"page {frame} of the file")
-        if _raw_mode(image) in _LOW_BYTE:
-            return _drop_alpha(_both_bytes(path, image, frame), 65535, reading), reading
-        if _raw_mode(image) == "LA;16B":
-            raise BadScan(f"{path.name} is 16-bit grey with alpha", _KINDS, "save it without its alpha channel")
+        raw = _raw_mode(image)
+        if raw in _LOW_BYTE:
+            return _drop_alpha(_both_bytes(path, file, image, frame), 65535, reading), reading
         if image.mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16), reading
-        if image.mode in ("I", "F", "LAB", "HSV"):
+        if raw == "LA;16B" or image.mode in ("I", "F", "LAB", "HSV"):
             raise BadScan(
-                f"{path.name} holds values of mode {image.mode}, which have no stated black and white",
-                "8 or 16 bit grey or RGB", "save it as 16-bit grey with the window you mean",
+                f"{path.name} holds values of the kind {raw or image.mode}, for which there is no rule",
+                "8 or 16 bit grey or RGB", "save it as 16-bit grey or RGB, in the window that you mean",
             )  # fmt: skip
         return _eight_bit(image, reading), reading
     except BadScan:
         raise
-    except Exception as error:
+    except Exception as error:  # as above
         raise _damaged(path, error) from error
 
 
@@ -194,29 +198,28 @@ def _drop_alpha(values: np.ndarray, peak: int, reading: list[str]) -> np.ndarray
     return np.asarray(blended, values.dtype)
 
 
-def _raw_mode(image: Image.Image) -> str:
-    tiles = getattr(image, "tile", None)
-    if not tiles:
+def _raw_mode(image: ImageFile) -> str:
+    """How the file's bytes are laid out, in Pillow's words: "RGB;16B"; "" where the codec decides."""
+    if not image.tile:
         return ""
-    arguments = tiles[0][3]
-    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+    arguments = image.tile[0][3]
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments or "")
 
 
-def _both_bytes(path: Path, image: Image.Image, frame: int | None) -> np.ndarray:
+def _both_bytes(path: Path, file: IO[bytes], image: ImageFile, frame: int | None) -> np.ndarray:
     """16-bit RGB(A): decode once for the high bytes and once for the low ones."""
-    other = _open(path)
-    with other:
-        if frame is not None:
-            other.seek(frame)
-        tiles: list[Any] = []
-        for codec, extents, offset, arguments in other.tile:  # type: ignore[attr-defined]
-            swapped = (
-                (_LOW_BYTE[arguments[0]], *arguments[1:]) if isinstance(arguments, tuple) else _LOW_BYTE[arguments]
-            )
-            tiles.append((codec, extents, offset, swapped))
-        other.tile = tiles  # type: ignore[attr-defined]
-        low = np.asarray(other)
-    return np.asarray(np.asarray(image).astype(np.uint16) << 8 | low, np.uint16)
+    high = np.asarray(image).astype(np.uint16)
+    again = _header(path, file)
+    if frame is not None:
+        again.seek(frame)
+    again.tile = [tile._replace(args=_other_byte(tile.args)) for tile in again.tile]
+    return np.asarray(high << 8 | np.asarray(again), np.uint16)
+
+
+def _other_byte(arguments: tuple[Any, ...] | str | None) -> tuple[Any, ...] | str:
+    if isinstance(arguments, tuple):
+        return (_LOW_BYTE[arguments[0]], *arguments[1:])
+    return _LOW_BYTE[str(arguments)]
 
 
 def _depth(values: np.ndarray, reading: list[str]) -> tuple[np.ndarray, int]:
@@ -239,10 +242,13 @@ def _one_channel(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _orientation(image: Image.Image) -> int:
-    with _header_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = image.getexif().get(_ORIENTATION, 1)
+def _orientation(path: Path, image: ImageFile) -> int:
+    try:
+        with _header_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = image.getexif().get(_ORIENTATION, 1)
+    except Exception as error:  # as above
+        raise _damaged(path, error) from error
     return found if isinstance(found, int) else 1
 
 
