@@ -113,10 +113,12 @@ def explain_by_play(
     predict, engine, deviation = _engine(classifier, shared.engine, board, plan)
     memory: Memory = {}
     logits = play(predict, board, plan.coalitions, memory=memory, batch=shared.batch, progress=progress)
-    names, rows = resolve(classifier, targets, logits[0], scan.label)
+    # what is predicted is said by the float32 model, whichever engine judged the perturbed scans
+    answer = classifier.logits(pixels)[0]
+    names, rows = resolve(classifier, targets, answer, scan.label)
     scores = (softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T
     common = {
-        **facts(classifier, scan, geometry, logits[0], names),
+        **facts(classifier, scan, geometry, answer, names),
         "segments": board.segments,
         "signed": True,
         "score": shared.score,

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whyscan.data.read import read_scan
+from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.methods import METHODS
+from whyscan.explain.segments import Superpixels
+from whyscan.models.backbones import build
+
+
+def test_one_method_one_scan(toy, scan) -> None:
+    found = explain(toy, scan, "gradcam", "glioma", layer="block1_conv1")
+    assert (found.method, found.layer, found.targets) == ("gradcam", "first", ("glioma",))
+    assert found.maps.shape == (1, 16, 16)
+
+
+def test_many_methods_come_in_the_order_asked(toy, scan) -> None:
+    order = ["shap", "gradcam", "lime"]
+    cut = Superpixels("grid", 16)
+    found = explain_many(toy, scan, order, samples=40, superpixels=cut, score="logit", engine="float32")
+    assert list(found) == order
+    assert [each.targets for each in found.values()] == [toy.classes] * 3
+    assert found["shap"].settings["shared_by"] == ["lime", "shap"]
+    alone = explain(toy, scan, "lime", samples=40, superpixels=cut, score="logit", engine="float32")
+    assert alone.settings["shared_by"] == ["lime"]
+
+
+def test_a_label_map_of_ones_own(toy, scan) -> None:
+    labels = np.zeros(scan.shape, int)
+    labels[:, 12:] = 5
+    found = explain(toy, scan, "shap", superpixels=labels)
+    assert found.weights.shape == (3, 2)
+    assert found.evaluations == 4
+
+
+def test_layers_shallow_to_deep_are_the_same_as_one_by_one(toy, scan) -> None:
+    found = explain_layers(toy, scan, ["glioma", "glioma-men"])
+    assert list(found) == ["first", "second"]
+    for name, each in found.items():
+        assert each.layer == name
+        np.testing.assert_allclose(each.maps, explain(toy, scan, "gradcam", each.targets, layer=name).maps, atol=1e-6)
+    assert list(explain_layers(toy, scan, layers=["last", "first"])) == ["first", "second"]
+    assert list(explain_layers(toy, scan, layers="block1_conv1")) == ["first"]
+
+
+def test_what_cannot_be_explained_is_refused_before_any_work(toy, scan) -> None:
+    handle = toy.network.register_forward_hook(lambda *_: pytest.fail("the model was asked"))
+    with pytest.raises(BadInput, match="gradcam"):
+        explain(toy, scan, "grad-cam")
+    with pytest.raises(BadTarget, match="stroke"):
+        explain_many(toy, scan, ["lime"], "stroke")
+    with pytest.raises(BadTarget, match="try first"):
+        explain_layers(toy, scan, layers="firts")
+    with pytest.raises(BadInput, match="looks at no layer"):
+        explain_layers(toy, scan, method="lime")
+    handle.remove()
+
+
+@pytest.mark.real
+def test_a_real_scan_with_real_weights(shared: Path) -> None:
+    folder = shared / "data" / "brain-tumor-mri" / "Training" / "glioma_tumor"
+    scan = read_scan(sorted(folder.glob("*.jpg"))[0], label="glioma_tumor")
+    classes = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
+    weights = shared / "weights" / "mobilenetv2_035.imagenet.safetensors"
+    classifier = build("mobilenetv2_035", weights, classes, input_size=96)
+    found = explain_many(classifier, scan, tuple(METHODS), ["true", "predicted"], samples=150)
+    assert all(np.isfinite(each.values).all() and each.values.any() for each in found.values())
+    layers = explain_layers(classifier, scan, "true")
+    assert list(layers) == [layer.name for layer in classifier.layers]
+    assert all(each.diagnosis[0] in ("there", "negative everywhere") for each in layers.values())
