@@ -170,7 +170,7 @@ def test_arguments_that_the_architecture_does_not_take(tmp_path):
 
 
 def test_imagenet_weights_that_timm_has_not():
-    with pytest.raises(BadModel, match="no ImageNet weights for mobilenetv2_035.*file"):
+    with pytest.raises(BadModel, match=r"no ImageNet weights for mobilenetv2_035.*file"):
         build("mobilenetv2_035", "imagenet", CLASSES)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -82,6 +83,9 @@ def load(path: Path) -> Classifier:
     except BadInput as error:
         raise _damaged(folder, str(error)) from error
     weights.put(network, tensors, str(folder / _WEIGHTS), ignore=())
+    stated, stored = ([*record["mean"], *record["std"]], [*network.mean.flatten(), *network.std.flatten()])
+    if not all(math.isclose(a, float(b), rel_tol=1e-5, abs_tol=1e-6) for a, b in zip(stated, stored, strict=True)):
+        raise _damaged(folder, "it states another normalisation than the weights hold")
     return assemble(
         network, record["name"], record["classes"], (height, width), record["fit"], record, record["weights_sha256"]
     )
