@@ -111,4 +111,4 @@ def _nearest(region: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _round(at: np.ndarray, cells: int) -> np.ndarray:
-    return np.clip(np.floor(at + 0.5).astype(int), 0, cells - 1)
+    return np.asarray(np.clip(np.floor(at + 0.5).astype(int), 0, cells - 1))
