@@ -151,7 +151,7 @@ def _optimiser(parts: Sequence[tuple[nn.Module, float]], settings: TrainSettings
         ):
             if params:
                 groups.append({"params": params, "lr": rate, "initial_lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def _learning(module: nn.Module) -> None:

@@ -201,11 +201,19 @@ def capture(phase: Phase) -> dict[str, Tensor]:
 def restore(phase: Phase, tensors: Mapping[str, Tensor]) -> None:
     own = {name.removeprefix("module."): value for name, value in tensors.items() if name.startswith("module.")}
     phase.module.load_state_dict(own)
+    learned = [p for group in phase.optimiser.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("adamw."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
+            _, number, key = name.split(".")
+            index = int(number)
+            # The fused AdamW walks through memory, so a moment must lie as its parameter does (channels-last).
+            like = (
+                torch.empty_like(learned[index].data)
+                if value.shape == learned[index].shape
+                else torch.empty_like(value)
+            )
+            moments.setdefault(index, {})[key] = like.copy_(value)
     phase.optimiser.load_state_dict({**phase.optimiser.state_dict(), "state": moments})
 
 
