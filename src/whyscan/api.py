@@ -134,9 +134,7 @@ def study(
         resume: go on where an earlier try stopped.
     """
     settings = settings or StudySettings()
-    run = stages.study(
-        Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress
-    )
+    run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
     page.write(run)
     return run
 

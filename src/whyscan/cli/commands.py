@@ -120,7 +120,10 @@ def explain(
         console.say_json(written)
     else:
         for entry in written["scans"]:
-            console.say(f"{entry['source']}: {entry['predicted']} ({entry['probability']:.3f})", *(f"  {f}" for f in entry["files"]))
+            console.say(
+                f"{entry['source']}: {entry['predicted']} ({entry['probability']:.3f})",
+                *(f"  {f}" for f in entry["files"]),
+            )
         for entry in written["failed"]:
             console.say(f"{entry['source']}: {entry['error']}")
     if written["failed"]:
@@ -164,9 +167,7 @@ def study(
             raise BadInput("both --backbone and --model", "one of them", "train in one run, compare models in another")
         chosen = () if models else _plans(backbone, weights, recipe, epochs, input_size, batch, seed)
         settings = api.StudySettings(seed=seed, per_case=per_case, evaluations=samples)
-        run = api.study(
-            data, out, chosen=chosen, models=models, settings=settings, resume=resume, progress=progress
-        )
+        run = api.study(data, out, chosen=chosen, models=models, settings=settings, resume=resume, progress=progress)
         comparison = run.comparison()
     _say_study(run.report_path, comparison, json)
 
@@ -237,6 +238,8 @@ def _models(given: list[str] | None) -> dict[str, Any]:
     for text in given or []:
         name, equals, path = text.partition("=")
         if not equals or not name or name in models:
-            raise BadInput(f"--model {text}", "NAME=FOLDER, each name once", "write --model best=runs/a/models/xception")
+            raise BadInput(
+                f"--model {text}", "NAME=FOLDER, each name once", "write --model best=runs/a/models/xception"
+            )
         models[name] = api.load(path)
     return models

@@ -44,7 +44,12 @@ def exits(as_json: bool) -> Iterator[None]:
         yield
     except WhyscanError as error:
         if as_json:
-            document = {"error": type(error).__name__, "came": error.came, "expected": error.expected, "mend": error.mend}
+            document = {
+                "error": type(error).__name__,
+                "came": error.came,
+                "expected": error.expected,
+                "mend": error.mend,
+            }
             say_json(document)
         Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
         Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)

@@ -51,7 +51,9 @@ def load(
         classifier = checkpoint.load(Path(model))
         if classes is not None and tuple(classes) != classifier.classes:
             raise BadModel(
-                f"classes {', '.join(classes)}", f"the model's own, {', '.join(classifier.classes)}", "leave classes out"
+                f"classes {', '.join(classes)}",
+                f"the model's own, {', '.join(classifier.classes)}",
+                "leave classes out",
             )
         return classifier
     if not classes or input_size is None:
@@ -65,7 +67,9 @@ def load(
     if width == 1 and len(classes) == 2:
         network = TwoClass(network).eval()
     elif width != len(classes):
-        raise BadModel(f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many")
+        raise BadModel(
+            f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
+        )
     return Classifier(
         name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights_hash(network)
     )
@@ -86,7 +90,9 @@ def _width(network: nn.Module, size: tuple[int, int]) -> int:
         with torch.inference_mode():
             out = network(torch.zeros(1, 3, *size, device=device))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise BadModel(f"the module failed on (1, 3, {size[0]}, {size[1]}): {error}", "logits", "check input_size") from error
+        raise BadModel(
+            f"the module failed on (1, 3, {size[0]}, {size[1]}): {error}", "logits", "check input_size"
+        ) from error
     if not isinstance(out, torch.Tensor) or out.ndim != 2:
         came = f"the module answered with {type(out).__name__} {tuple(getattr(out, 'shape', ()))}"
         raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns its logits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from whyscan.data.catalogue import open_catalogue
@@ -69,8 +70,9 @@ def _phantoms(
         "shortcut": shortcut.describe() if shortcut else None,
     }
     book = stages.ledger(run)
-    if not book.done("phantoms", made_from):
+    if not (book.done("phantoms", made_from) and data.is_dir()):
         with book.piece("phantoms", made_from):
+            shutil.rmtree(data, ignore_errors=True)  # our own, of another seed or of a try that was killed
             write_phantoms(
                 data, per_class=per_class, test_per_class=test_per_class, size=SIZE, seed=seed, shortcut=shortcut
             )
