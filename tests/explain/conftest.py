@@ -39,9 +39,7 @@ def toy_network(seed: int = 0) -> Toy:
 @pytest.fixture
 def toy() -> Classifier:
     layers = (Layer("first", "first", "block1_conv1"), Layer("second", "second"))
-    return Classifier(
-        "toy", ("glioma", "meningioma", "no_tumor"), (16, 16), toy_network(), layers, hash="00ff"
-    )
+    return Classifier("toy", ("glioma", "meningioma", "no_tumor"), (16, 16), toy_network(), layers, hash="00ff")
 
 
 @pytest.fixture

@@ -67,5 +67,5 @@ def test_every_method_explains_no_scans_as_nothing(name: str, toy: Classifier) -
 
 
 def test_an_unknown_method_is_named() -> None:
-    with pytest.raises(BadInput, match="'gradcat'.*gradcam, lime, shap"):
+    with pytest.raises(BadInput, match=r"'gradcat'.*gradcam, lime, shap"):
         find_method("gradcat")

@@ -28,10 +28,8 @@ def test_masking_is_what_a_loop_would_do() -> None:
         for y in range(4):
             for x in range(4):
                 label = segments[y, x]
-                if label < 0 or coalition[label]:
-                    expected = PIXELS[:, y, x]
-                else:
-                    expected = PIXELS[:, segments == label].mean(1)
+                shown = label < 0 or coalition[label]
+                expected = PIXELS[:, y, x] if shown else PIXELS[:, segments == label].mean(1)
                 np.testing.assert_allclose(masked[m, :, y, x], expected, rtol=1e-6)
     assert masked.dtype == np.float32
     assert masked.flags.c_contiguous
@@ -77,9 +75,7 @@ def test_a_black_box_is_asked_once_for_each_coalition(batch) -> None:
 
     coalitions = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]], bool)
     memory: dict[bytes, np.ndarray] = {}
-    scores = play(
-        predict, board, coalitions, memory=memory, batch=batch, progress=lambda *said: heard.append(said[1:])
-    )
+    scores = play(predict, board, coalitions, memory=memory, batch=batch, progress=lambda *said: heard.append(said[1:]))
     np.testing.assert_allclose(scores, brightness(board.mask(coalitions)), rtol=1e-6)
     assert sum(asked) == len(memory) == 3
     assert max(asked) <= batch

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -208,13 +209,14 @@ def save_all(path: Path, attributions: Sequence[Attribution]) -> None:
 def load_all(path: Path) -> list[Attribution]:
     """Raises BadRun where the file is missing, damaged or of another make. Nothing in the file is executed."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here, because numpy leaves the file open when the archive is damaged
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             entries = json.loads(stored["header"].tobytes())
             arrays = {name: stored[name] for name in stored.files if name != "header"}
         return [_unpack(entry, arrays) for entry in entries]
     except FileNotFoundError:
         raise BadRun(f"{path} is missing", "a saved attribution", "explain the scan again") from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadRun(f"{path} is damaged ({error})", "a saved attribution", "explain the scan again") from error
 
 
