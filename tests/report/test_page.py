@@ -69,6 +69,7 @@ def test_everything_of_the_run_is_in_the_page(run: Run, report: str) -> None:
         "official test, clean part", "official test, leaked part",
         "93.0 %", "91.0 to 95.0", "0.060",
         "not measured", "no scan of no_tumor in test-clean",
+        "mobilenetv2_100 is better", "permutation by group",
         "+13.0 points", "+10.0 to +16.0", "could be chance", "< 0.001",
         "+28.0 points", "+25.0 to +31.0",  # the pair xception against the best, turned round
         "Both have the same backbone.",
@@ -91,7 +92,8 @@ def test_the_pictures_are_all_there_and_described(report: str) -> None:
     # scan, Grad-CAM, LIME, LIME +/-, SHAP per class; strips for each traced class; 3 models side by side; LIME pair;
     # layer pair (at most 12 layers, two models) where both traced the class
     per_scan = [1 + 4 * k + layers + 3 + 2 + 2 * 12, 1 + 4 * k + 2 * layers + 3 + 2 + 2 * 12]
-    assert len(images) == sum(per_scan)
+    planted = 2 * k + 2 * k  # two scans that carry the cue, by Grad-CAM and by LIME
+    assert len(images) == sum(per_scan) + planted
     assert all(
         (each["alt"] or "").strip() and (each["src"] or "").startswith("data:image/webp;base64,") for each in images
     )
@@ -132,6 +134,15 @@ def test_it_can_be_read_by_ear_and_by_keyboard(report: str) -> None:
     inside = {a["href"][1:] for tag, a in parsed.elements if tag == "a" and a.get("href")}
     assert inside <= set(ids)
     assert dict(parsed.elements)["html"] == {"lang": "en"}
+
+
+def test_a_planted_shortcut_is_flagged_on_the_first_page_and_shown(report: str) -> None:
+    first = report[report.index('id="short"') : report.index('id="audit"')]
+    text = Elements(first[first.index(">") + 1 :].rsplit("<section", 1)[0].replace("</section>", "")).words()
+    assert "Fail A model misled on purpose: Without the white square" in text
+    shown = report[report.index('id="shortcut"') : report.index('id="method"')]
+    for expected in ("99.0 %", "39.0 %", "50.0 to 70.0", "55.0 %", "every map was blank", "1.1 %"):
+        assert expected in shown
 
 
 def test_places_and_patients_stay_out(report: str) -> None:

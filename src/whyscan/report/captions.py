@@ -52,6 +52,11 @@ SHAP = Caption(
     "how the score is divided among the regions.",
     "anything about the patient: it describes the model.",
 )
+CUE = Caption(
+    "Scans that carry the planted cue; one scale for all.",
+    "that a method can show a model looking at a mark instead of the anatomy.",
+    "that a model whose maps lie elsewhere uses no cue.",
+)
 EVIDENCE = (
     "The share of positive attribution inside the known lesion, beside the lesion's share of the image, which a map "
     "spread evenly would reach. Far above it is reassuring; near or below it, the model decided by something else."

@@ -127,6 +127,7 @@ def _pairs(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
     verdict = str(row.get("verdict") or "")
+    named = {"a is better": f"{row['a']} is better", "b is better": f"{row['b']} is better"}.get(verdict, verdict)
     return {
         "a": row["a"],
         "b": row["b"],
@@ -135,6 +136,7 @@ def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
         "n": row.get("n"),
         "p": p_value(row.get("p")),
         "p_holm": p_value(row.get("p_holm")),
-        "verdict": verdict,
+        "test": str(row.get("test") or ""),
+        "verdict": named,
         "sure": verdict not in ("", "could be chance"),
     }

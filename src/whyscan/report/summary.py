@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whyscan.report import comparison, findings
+from whyscan.report import comparison, findings, shortcut
 from whyscan.report.words import SUBSETS, Figure, figure, percent, plural, points
 
 _SHOWN = 4
@@ -22,7 +22,10 @@ class Tile:
 
 
 def section(
-    audit: Mapping[str, Any] | None, compared: Mapping[str, Any] | None, gallery: Mapping[str, Any] | None
+    audit: Mapping[str, Any] | None,
+    compared: Mapping[str, Any] | None,
+    gallery: Mapping[str, Any] | None,
+    misled: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Whatever has run so far, in short."""
     level = findings.worst(audit) if audit else "note"
@@ -35,6 +38,7 @@ def section(
         "tiles": _tiles(audit, compared),
         "best": _best(compared) if compared else None,
         "energy": _energy(gallery),
+        "shortcut": shortcut.headline(misled) if misled else None,
         "cautions": _cautions(audit, compared),
     }
 

@@ -101,7 +101,7 @@ def private(text: str) -> str:
         return PurePosixPath(text).name
     if PureWindowsPath(text).is_absolute():
         return PureWindowsPath(text).name
-    return _WINDOWS.sub(r"\1", _POSIX.sub(r"\1", text))
+    return _POSIX.sub(r"\1", _WINDOWS.sub(r"\1", text))
 
 
 def flat(document: Any, prefix: str = "") -> list[tuple[str, str]]:
