@@ -132,14 +132,13 @@ class Item:
 
 
 def phantom_set(*, per_class: int, test_per_class: int, seed: int) -> Iterator[Item]:
-    """The phantoms that `write_phantoms` writes, in its order, each with a seed of its own."""
-    number = 0
-    for part, count in (("Training", per_class), ("Testing", test_per_class)):
-        for kind in KINDS:
+    """The phantoms that `write_phantoms` writes, each with a seed of its own, which a larger set keeps."""
+    for at, (part, count) in enumerate((("Training", per_class), ("Testing", test_per_class))):
+        for number, kind in enumerate(KINDS):
             for index in range(count):
-                own = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+                entropy = np.random.SeedSequence([seed, at, number, index])
+                own = int(entropy.generate_state(1, np.uint64)[0])
                 yield Item(f"{part}/{kind}/{kind}-{index:04d}.png", kind, own)
-                number += 1
 
 
 def write_phantoms(

@@ -26,13 +26,13 @@ class Lesion:
 def glioma(rng: np.random.Generator, head: Head) -> Lesion:
     """Large and irregular, in white matter: a dark necrotic core, a ragged bright ring, dark oedema around it."""
     size = head.signal.shape[0]
-    radius = rng.uniform(0.13, 0.20)
+    radius = rng.uniform(0.15, 0.23)
     depth = np.minimum(-head.wall, head.fluid + np.float32(0.75 * radius))
     centre = _pick(rng, head, (depth > 1.15 * radius) & _away_from_sella(head, 0.20 + radius))
     ragged = field(rng, 9, size)
     axes = (radius * rng.uniform(0.8, 1.2), radius * rng.uniform(0.8, 1.2))
     edge = ellipse(head.x, head.y, centre, axes, rng.uniform(0, np.pi)) + np.float32(0.22 * radius) * ragged
-    rim = np.float32(radius * rng.uniform(0.26, 0.42)) * np.clip(1 + np.float32(0.7) * field(rng, 9, size), 0.35, 3)
+    rim = np.float32(radius * rng.uniform(0.26, 0.42)) * np.clip(1 + np.float32(0.7) * field(rng, 9, size), 0.6, 3)
     swollen = edge - np.float32(radius * rng.uniform(0.25, 0.5)) * np.clip(
         1 + np.float32(0.5) * field(rng, 7, size), 0.1, 2
     )
@@ -64,7 +64,7 @@ def meningioma(rng: np.random.Generator, head: Head) -> Lesion:
 def pituitary(rng: np.random.Generator, head: Head) -> Lesion:
     """Small and bright, rising from the sella at the midline of the skull's base; at times with a waist."""
     size = head.signal.shape[0]
-    radius = rng.uniform(0.070, 0.105)
+    radius = rng.uniform(0.085, 0.125)
     x, y = head.sella[0] + rng.normal(0, 0.008), head.sella[1] - rng.uniform(0.0, 0.5) * radius
     body = ellipse(head.x, head.y, (x, y), (radius * rng.uniform(0.9, 1.2), radius))
     if rng.random() < 0.4 and head.view != "axial":
