@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whyscan.report.words import SUBSETS, Names, percent, private
+from whyscan.report.words import SUBSETS, Names, figure, percent, private
 
 _ORDER = {"fail": 0, "warn": 1, "note": 2}
 _SHOWN = 30
@@ -22,7 +22,7 @@ def section(document: Mapping[str, Any], names: Names) -> dict[str, Any]:
         "findings": findings(document),
         "worst": worst(document),
         "leaks": _leaks(document.get("leaks")),
-        "cues": [_cue(cue) for cue in document.get("cues") or []],
+        "cues": _cues(document.get("cues") or []),
         "conflicts": _groups(document.get("conflicts") or [], names),
         "duplicates": duplicates,
         "groups": _groups(duplicates.get("groups") or [], names),
@@ -65,13 +65,30 @@ def _leaks(leaks: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
+def _cues(cues: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row a cue and question, one column a subset; flagged cues first."""
+    subsets = [name for name in SUBSETS if any(cue.get("subset") == name for cue in cues)]
+    kinds = list(dict.fromkeys((str(cue.get("name")), str(cue.get("question"))) for cue in cues))
+    rows = []
+    for name, question in kinds:
+        mine = [cue for cue in cues if (str(cue.get("name")), str(cue.get("question"))) == (name, question)]
+        by = {str(cue.get("subset")): cue for cue in mine}
+        rows.append(
+            {
+                "name": name,
+                "question": question,
+                # thresholds are learned anew where the training part differs
+                "rules": list(dict.fromkeys(str(cue.get("rule")) for cue in mine)),
+                "flag": any(cue.get("flag") for cue in mine),
+                "cells": [_cue(by[subset]) if subset in by else None for subset in subsets],
+            }
+        )
+    return {"subsets": [SUBSETS[name] for name in subsets], "rows": sorted(rows, key=lambda row: not row["flag"])}
+
+
 def _cue(cue: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = cue.get("low"), cue.get("high")
     return {
-        **{key: cue.get(key) for key in ("name", "question", "rule", "n")},
-        "subset": SUBSETS.get(str(cue.get("subset")), str(cue.get("subset"))),
-        "accuracy": percent(cue.get("accuracy")),
-        "interval": "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}",
+        "figure": figure({**cue, "value": cue.get("accuracy"), "metric": "accuracy"}),
         "majority": percent(cue.get("majority")),
         "flag": bool(cue.get("flag")),
     }

@@ -57,6 +57,6 @@ def _model(name: str, model: Mapping[str, Any]) -> dict[str, str]:
         "architecture": plain(model.get("architecture") or model.get("backbone")),
         "origin": plain(model.get("origin")),
         "seed": plain((model.get("training") or {}).get("seed")),
-        "hash": plain(model.get("weights_sha256")),
+        "hash": str(model.get("weights_sha256") or "not given"),
         "versions": ", ".join(f"{key} {plain(value)}" for key, value in versions.items()),
     }

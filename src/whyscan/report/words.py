@@ -126,7 +126,8 @@ def plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return private(str(value))
+    text = private(str(value))
+    return f"{text[:16]}…" if re.fullmatch(r"[0-9a-f]{40,}", text) else text
 
 
 @dataclass(frozen=True)
