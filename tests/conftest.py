@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from whyscan.data.phantom import write_phantoms
 from whyscan.models import torchvision_shim
 
 torchvision_shim.ensure()
@@ -17,4 +18,12 @@ def shared() -> Path:
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip(f"the real scans are not here: no folder {folder.name!r} beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set on disk: four classes, 14 training and 4 test phantoms of each at 64 pixels, with lesion masks."""
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    write_phantoms(folder, per_class=14, test_per_class=4, size=64, seed=0)
     return folder

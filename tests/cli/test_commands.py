@@ -45,7 +45,10 @@ def test_the_version_is_the_packages() -> None:
         (["report", "{tmp}/nowhere"], "BadRun"),
         (["compare", "{tmp}/nowhere"], "BadRun"),
         (["train", "{phantoms}", "--out", "{tmp}/run"], "BadInput"),
-        (["train", "{phantoms}", "--out", "{tmp}/run", "--backbone", "mobilenetv2_035", "--epochs", "soon"], "BadInput"),
+        (
+            ["train", "{phantoms}", "--out", "{tmp}/run", "--backbone", "mobilenetv2_035", "--epochs", "soon"],
+            "BadInput",
+        ),
         (["study", "{phantoms}", "--out", "{tmp}/run", "--model", "best"], "BadInput"),
         (["explain", "{tmp}/nowhere", "{tmp}/x.png", "--out", "{tmp}/o"], "BadModel"),
         (["explain", "{tmp}/nowhere", "{tmp}/x.png", "--out", "{tmp}/o", "--method", "tarot"], "BadTarget"),

@@ -1,0 +1,164 @@
+"""A whole study: what it writes, that it resumes, and that it refuses what it cannot use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from whyscan import api
+from whyscan.data.split import read_splits
+from whyscan.errors import BadData, BadRun
+from whyscan.records import files
+from whyscan.records.run import Run
+from whyscan.study.ledger import Ledger
+
+
+def test_every_stage_left_its_record(studied: Run) -> None:
+    assert studied.audit() and studied.comparison() and studied.gallery()
+    assert {"test_resnet", "test_efficientnet"} <= set(studied.models())
+    assert studied.report_path.stat().st_size > 10_000
+    stages = {row["stage"] for row in studied.results()}
+    assert stages == {"audit", "compare", "explain"}
+
+
+def test_the_gallery_names_files_that_exist_and_speak_of_their_scan(studied: Run) -> None:
+    gallery = studied.gallery()
+    assert gallery is not None and gallery["scans"]
+    for scan in gallery["scans"]:
+        for name, model in scan["models"].items():
+            assert set(model["files"]) == {"gradcam", "gradcam-layers", "lime", "shap"}
+            for method, path in model["files"].items():
+                for attribution in studied.attributions(path):
+                    assert attribution.scan == scan["scan"]
+                    assert attribution.model == name
+                    assert attribution.label == scan["label"]
+                    assert attribution.method == method.removesuffix("-layers")
+                    assert attribution.predicted == model["predicted"]
+
+
+def test_lime_and_shap_shared_their_evaluations_and_their_segments(
+    studied: Run, quick_settings: api.StudySettings
+) -> None:
+    gallery = studied.gallery()
+    assert gallery is not None
+    chosen = gallery["scans"][0]["models"][gallery["models"]["best"]]["files"]
+    (lime,), (shap,) = studied.attributions(chosen["lime"]), studied.attributions(chosen["shap"])
+    assert lime.segments is not None and shap.segments is not None
+    assert np.array_equal(lime.segments, shap.segments)
+    assert lime.evaluations == shap.evaluations <= quick_settings.evaluations
+
+
+def test_no_scan_of_the_gallery_was_trained_on_or_leaked(studied: Run) -> None:
+    rows = {row.path: row for row in read_splits(studied.splits_path)}
+    gallery = studied.gallery()
+    assert gallery is not None
+    for scan in gallery["scans"]:
+        assert rows[scan["source"]].split in ("validation", "holdout", "test")
+        assert not rows[scan["source"]].leaked
+
+
+def test_the_energy_in_the_lesion_stands_beside_its_chance(studied: Run) -> None:
+    rows = [row for row in studied.results() if row["subset"] == "held out, known lesion"]
+    assert {row["metric"] for row in rows} >= {"mean energy in lesion"}
+    gallery = studied.gallery()
+    assert gallery is not None
+    for scan in gallery["scans"]:
+        for row in scan["evidence"]:
+            assert 0 < row["chance"] < 1
+            assert row["value"] is None or 0 <= row["value"] <= 1
+
+
+def test_the_records_name_no_place_of_this_machine(studied: Run, phantoms: Path) -> None:
+    for path in (studied.manifest_path, studied.audit_path, studied.gallery_path, studied.report_path):
+        assert str(phantoms.parent) not in path.read_text()
+    for name in studied.models():
+        assert str(studied.folder) not in json.dumps(studied.model(name))
+
+
+def test_resuming_a_finished_study_makes_nothing_again(
+    studied: Run, phantoms: Path, tiny_plans: tuple[api.Plan, ...], quick_settings: api.StudySettings
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in studied.folder.rglob("*.npz")}
+    before |= {path: path.stat().st_mtime_ns for path in studied.folder.rglob("*.safetensors")}
+    report = studied.report_path.read_bytes()
+    api.study(phantoms, studied.folder, chosen=tiny_plans, settings=quick_settings, resume=True)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert studied.report_path.read_bytes() == report
+
+
+@pytest.mark.slow
+def test_a_study_that_was_killed_ends_with_the_same_numbers(
+    studied: Run, phantoms: Path, tmp_path: Path, tiny_plans: tuple[api.Plan, ...], quick_settings: api.StudySettings
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killer(at: str, what: str, done: int, total: int) -> None:
+        if what.startswith(at) and done > 0:
+            raise Killed
+
+    out = tmp_path / "run"
+    for at in ("test_efficientnet", "explaining"):
+        with pytest.raises(Killed):
+            progress = partial(killer, at)
+            api.study(phantoms, out, chosen=tiny_plans, settings=quick_settings, resume=True, progress=progress)
+        assert not (out / "report.html").exists()
+    run = api.study(phantoms, out, chosen=tiny_plans, settings=quick_settings, resume=True)
+    for name in studied.models():
+        assert run.model(name)["weights_sha256"] == studied.model(name)["weights_sha256"]
+    assert run.comparison() == studied.comparison()
+    assert run.gallery() == studied.gallery()
+
+
+def test_models_of_an_earlier_run_serve_without_training(
+    studied: Run, phantoms: Path, tmp_path: Path, quick_settings: api.StudySettings
+) -> None:
+    models = {name: api.load(studied.model_folder(name)) for name in ("test_resnet", "test_efficientnet")}
+    run = api.study(
+        phantoms,
+        tmp_path / "pair",
+        models=dict(zip(("best", "weak"), models.values(), strict=True)),
+        settings=quick_settings,
+    )
+    assert run.models() == ["best", "weak"]
+    assert np.allclose(run.predictions("best").probabilities, studied.predictions("test_resnet").probabilities)
+    assert not any(piece.startswith("train") for piece in Ledger(run.folder / "ledger.jsonl").seconds())
+    assert run.report_path.is_file()
+
+
+def test_a_model_of_other_classes_is_refused(
+    studied: Run, phantoms: Path, tmp_path: Path, quick_settings: api.StudySettings
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(phantoms, other)
+    for part in other.rglob("pituitary"):
+        part.rename(part.with_name("normal"))
+    model = api.load(studied.model_folder("test_resnet"))
+    with pytest.raises(BadData, match="pituitary"):
+        api.study(other, tmp_path / "run", models={"best": model}, settings=quick_settings)
+
+
+def test_two_processes_do_not_share_a_run(phantoms: Path, tmp_path: Path) -> None:
+    with files.locked(tmp_path / "run"), pytest.raises(BadRun, match="another process"):
+        api.audit(phantoms, tmp_path / "run")
+
+
+def test_a_run_on_other_data_is_not_continued(studied: Run, tmp_path: Path, phantoms: Path) -> None:
+    other = tmp_path / "elsewhere"
+    shutil.copytree(phantoms, other)
+    with pytest.raises(BadRun, match="phantoms"):
+        api.audit(other, studied.folder, resume=True)
+
+
+def test_a_changed_file_is_audited_again(phantoms: Path, tmp_path: Path) -> None:
+    data = tmp_path / "phantoms"
+    shutil.copytree(phantoms, data)
+    first = api.audit(data, tmp_path / "run")
+    next(data.rglob("Training/glioma/*.png")).unlink()
+    second = api.audit(data, tmp_path / "run", resume=True)
+    assert second["images"] == first["images"] - 1
