@@ -11,8 +11,9 @@ from whyscan.data.catalogue import Catalogue
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadModel
 from whyscan.models.classifier import Classifier, Network
+from whyscan.models.weights import digest
 from whyscan.training import features
-from whyscan.training.features import trunk_features, weights_hash
+from whyscan.training.features import trunk_features
 from whyscan.training.pixels import PixelCache, open_pixels
 
 Data = tuple[Catalogue, tuple[SplitRow, ...]]
@@ -66,10 +67,10 @@ def test_another_trunk_or_precision_has_features_of_its_own(
     rough = trunk_features(network, cache, contents, tmp_path, bfloat16=True)
     assert sum(seen) == 8
     assert 0 < np.abs(exact - rough).max() < 0.05 * np.abs(exact).max()
-    before = weights_hash(network.trunk)
+    before = digest(network.trunk)
     with torch.no_grad():
         next(network.trunk.parameters()).mul_(2)
-    assert weights_hash(network.trunk) != before
+    assert digest(network.trunk) != before
     trunk_features(network, cache, contents, tmp_path, bfloat16=False)
     assert sum(seen) == 12
 

@@ -64,6 +64,7 @@ def facts(
         "probabilities": softmax(logits),
         "label": scan.label,
         "thumbnail": scan.thumbnail(),
+        "region": scan.region if scan.region is not None and scan.region.any() else None,
         "model": classifier.name,
         "model_hash": classifier.hash,
         "scan": scan.content,

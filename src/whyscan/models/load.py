@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 
 from whyscan.errors import BadModel
-from whyscan.models import checkpoint
+from whyscan.models import checkpoint, weights
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.records.geometry import Fit
@@ -71,17 +70,8 @@ def load(
             f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
         )
     return Classifier(
-        name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights_hash(network)
+        name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network)
     )
-
-
-def weights_hash(network: nn.Module) -> str:
-    """SHA-256 over names and values of all parameters and buffers."""
-    summary = hashlib.sha256()
-    for key, value in network.state_dict().items():
-        summary.update(key.encode())
-        summary.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return summary.hexdigest()
 
 
 def _width(network: nn.Module, size: tuple[int, int]) -> int:

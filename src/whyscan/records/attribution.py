@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from whyscan.errors import BadRun, BadTarget
 from whyscan.records import files
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Score = Literal["logit", "probability"]
 
-_ARRAYS = ("maps", "segments", "weights", "intervals", "thumbnail")
+_ARRAYS = ("maps", "segments", "weights", "intervals", "thumbnail", "region")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ class Attribution:
         layer: the layer's name, or None where the method has none.
         label: the scan's true label, or None.
         thumbnail: (h, w) or (h, w, 3) the scan as it was read, to draw on, on the scan's own grid.
+        region: (h, w) the known lesion on the scan's own grid, to outline; None where none is known.
         evaluations: how many perturbed scans the model judged.
         converged: whether the ranking settled; None where the question does not arise.
         diagnosis: one word per target that says whether the map is there and if not why; may be empty.
@@ -72,6 +73,7 @@ class Attribution:
     layer: str | None = None
     label: str | None = None
     thumbnail: UInt8[np.ndarray, "h w *c"] | None = None
+    region: Bool[np.ndarray, "h w"] | None = None
     evaluations: int = 0
     converged: bool | None = None
     diagnosis: tuple[str, ...] = ()
@@ -135,8 +137,9 @@ class Attribution:
         return f"{self.score} (gradient × activation)"
 
     def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
-        """The scan with this target's map laid over it, as RGB. The scale is the target's own."""
-        return overlay.heat(self.values[self.index(target)], self.background(), signed=self.signed, alpha=alpha)
+        """The scan with this target's map laid over it, on its own scale, as RGB; a known lesion is outlined."""
+        image = overlay.heat(self.values[self.index(target)], self.background(), signed=self.signed, alpha=alpha)
+        return image if self.region is None else overlay.contour(image, self.region)
 
     def background(self) -> UInt8[np.ndarray, "h w *c"]:
         """The thumbnail, or mid grey where none was kept."""

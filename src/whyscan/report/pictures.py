@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
+from whyscan.records.geometry import Geometry
 from whyscan.render import colour, overlay
 from whyscan.report import words
 
@@ -56,6 +57,11 @@ class Drawing:
     values: Float32[np.ndarray, "h w"]
     background: UInt8[np.ndarray, "h w *c"]
     segments: Int32[np.ndarray, "h w"] | None
+    region: Bool[np.ndarray, "h w"] | None
+
+    def outlined(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture with the known lesion's outline, if one is known."""
+        return image if self.region is None else overlay.contour(image, self.region)
 
 
 def draw(attribution: Attribution, target: str, size: int) -> Drawing:
@@ -63,11 +69,19 @@ def draw(attribution: Attribution, target: str, size: int) -> Drawing:
     background = shrink(attribution.background(), size)
     geometry = replace(attribution.geometry, scan=background.shape[:2])
     row = attribution.index(target)
+    region = lesion(attribution, geometry.scan)
     if attribution.maps is not None:
-        return Drawing(geometry.to_scan(attribution.maps[row : row + 1])[0], background, None)
+        return Drawing(geometry.to_scan(attribution.maps[row : row + 1])[0], background, None, region)
     assert attribution.segments is not None and attribution.weights is not None
     segments = geometry.labels_to_scan(attribution.segments)
-    return Drawing(np.append(attribution.weights[row], np.float32(0))[segments], background, segments)
+    return Drawing(np.append(attribution.weights[row], np.float32(0))[segments], background, segments, region)
+
+
+def lesion(attribution: Attribution, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"] | None:
+    """The known lesion on the grid it is shown on, or None."""
+    if attribution.region is None:
+        return None
+    return np.asarray(Geometry.of(attribution.region.shape, shape).region_to_model(attribution.region))
 
 
 def limit(attributions: Sequence[Attribution], targets: Sequence[str]) -> float:
@@ -79,6 +93,7 @@ def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL
     """A map over its scan."""
     drawing = draw(attribution, target, size)
     image = overlay.heat(drawing.values, drawing.background, signed=attribution.signed, limit=end, alpha=_ALPHA)
+    image = drawing.outlined(image)
     title = attribution.title(target)
     method = words.METHODS.get(attribution.method, attribution.method)
     layer = f", layer {attribution.layer}" if attribution.layer else ""
@@ -91,6 +106,7 @@ def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
     drawing = draw(attribution, target, PANEL)
     assert drawing.segments is not None
     image = overlay.superpixels(drawing.values, drawing.segments, drawing.background, top=top)
+    image = drawing.outlined(image)
     title = attribution.title(target)
     alt = f"Strongest superpixels, green for, magenta against, {attribution.model}. {title}"
     return Picture(target, title, encode(image), alt, blank(attribution, target))
@@ -99,7 +115,11 @@ def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
 def scan(attribution: Attribution) -> Picture:
     """The scan alone."""
     image = overlay.rgb(shrink(attribution.background(), PANEL))
-    return Picture("The scan", "", encode(image), "The scan without any overlay")
+    region = lesion(attribution, image.shape[:2])
+    if region is None:
+        return Picture("The scan", "", encode(image), "The scan without any overlay")
+    alt = "The scan with the outline of the known lesion"
+    return Picture("The scan", "", encode(overlay.contour(image, region)), alt, "outlined: the known lesion")
 
 
 def blank(attribution: Attribution, target: str) -> str:

@@ -13,24 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import nn
 
 from whyscan.errors import BadModel
+from whyscan.models import weights
 from whyscan.models.classifier import Network
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.training.pixels import PixelCache
 
 _PART = 256
-
-
-def weights_hash(module: nn.Module) -> str:
-    """SHA-256 over a module's parameters and buffers, by name."""
-    summary = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        summary.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        summary.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return summary.hexdigest()
 
 
 def trunk_features(
@@ -55,7 +46,7 @@ def trunk_features(
         BadRun: the folder cannot be written to.
     """
     key = hashlib.sha256(
-        f"{weights_hash(network.trunk)} {network.mean.tolist()} {network.std.tolist()} {pixels.size} {pixels.fit} "
+        f"{weights.digest(network.trunk)} {network.mean.tolist()} {network.std.tolist()} {pixels.size} {pixels.fit} "
         f"{bfloat16}".encode()
     ).hexdigest()[:16]
     own = folder / f"features-{key}"

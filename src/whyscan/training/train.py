@@ -16,13 +16,14 @@ from whyscan.data.catalogue import Catalogue
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadData, BadRun, Diverged
 from whyscan.models import backbones, checkpoint
+from whyscan.models import weights as weights_file
 from whyscan.models.classifier import Classifier, Network
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.training import curves
 from whyscan.training import state as states
 from whyscan.training.evaluate import evaluate
-from whyscan.training.features import trunk_features, weights_hash
+from whyscan.training.features import trunk_features
 from whyscan.training.fit import Part, head_phase, trunk_phase
 from whyscan.training.loop import run_phase
 from whyscan.training.pixels import PixelCache, open_pixels
@@ -97,7 +98,7 @@ def train(
     settings = _resolved(settings, weights)
     job = _Job(
         catalogue, rows, settings, folder, cache, start, *parts,
-        _about(settings, start, weights_hash(start.network.trunk), parts), progress,
+        _about(settings, start, weights_file.digest(start.network.trunk), parts), progress,
     )  # fmt: skip
     with files.locked(folder):
         if resume and (folder / "model.json").is_file():
