@@ -28,23 +28,24 @@ def field(rng: np.random.Generator, cells: int, size: int) -> Plane:
 
 def inside(distance: Plane, soft: float) -> Plane:
     """1 where a signed distance is negative, 0 where it is positive, a ramp of width `soft` between."""
-    return np.clip(0.5 - distance / np.float32(soft), 0, 1)
+    return np.asarray(np.clip(0.5 - distance / np.float32(soft), 0, 1), np.float32)
 
 
 def ellipse(x: Plane, y: Plane, centre: tuple[float, float], axes: tuple[float, float], tilt: float = 0.0) -> Plane:
     """Signed distance to an ellipse (exact to first order near its outline); `tilt` in radians."""
     cosine, sine = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
-    u, v = x - np.float32(centre[0]), y - np.float32(centre[1])
-    u, v = (cosine * u + sine * v) / np.float32(axes[0]), (cosine * v - sine * u) / np.float32(axes[1])
+    right, down = x - np.float32(centre[0]), y - np.float32(centre[1])
+    u = (cosine * right + sine * down) / np.float32(axes[0])
+    v = (cosine * down - sine * right) / np.float32(axes[1])
     radius = np.sqrt(u * u + v * v) + np.float32(1e-6)
     slope = np.sqrt((u / np.float32(axes[0])) ** 2 + (v / np.float32(axes[1])) ** 2) + np.float32(1e-6)
-    return radius * (radius - 1) / slope
+    return np.asarray(radius * (radius - 1) / slope, np.float32)
 
 
 def join(first: Plane, second: Plane, round_: float) -> Plane:
     """Union of two distances, with its corner rounded by about `round_`."""
     mix = np.clip(np.float32(round_) - np.abs(first - second), 0, None)
-    return np.minimum(first, second) - mix * mix / np.float32(4 * round_)
+    return np.asarray(np.minimum(first, second) - mix * mix / np.float32(4 * round_), np.float32)
 
 
 def cut(first: Plane, second: Plane, round_: float) -> Plane:
