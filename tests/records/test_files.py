@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,24 +89,27 @@ def test_sha256_is_the_hash_of_the_bytes(tmp_path: Path) -> None:
     assert files.sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
 
 
-def hold(folder: Path, held, done) -> None:
-    with files.locked(folder):
-        held.set()
-        done.wait(30)
-        os._exit(9)  # dies without tidying up
+HOLD = """
+import os, sys
+from pathlib import Path
+from whyscan.records import files
+with files.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+    os._exit(9)  # dies without tidying up
+"""
 
 
 def test_a_second_process_is_kept_out_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, done = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path / "run", held, done))
-    process.start()
-    assert held.wait(60)
-    with pytest.raises(BadRun, match="another process"), files.locked(tmp_path / "run"):
-        pass
-    done.set()
-    process.join(30)
-    with files.locked(tmp_path / "run"):
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", HOLD, str(run)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with pytest.raises(BadRun, match="another process"), files.locked(run):
+            pass
+        process.communicate()
+    assert process.returncode == 9
+    with files.locked(run):
         pass
 
 
