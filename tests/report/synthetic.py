@@ -258,12 +258,15 @@ def shortcut(run: Run, classes: tuple[str, ...] = CLASSES, *, size: int = 96) ->
             save_all(run.shortcut_path.parent / "explain" / name, made[method])
     measured = {"low": None, "high": None, "n": 100, "reason": "", "status": "measured"}
     document = {
-        "cue": "white square", "model": "misled", "scans": 100, "verdict": "fail",
+        "cue": "white square", "classes": ["meningioma"], "model": "misled", "scans": 100, "verdict": "fail",
         "text": "Without the white square, on the very same scans, accuracy falls by 0.600.",
         "accuracy_with": {"value": 0.99, **measured}, "accuracy_without": {"value": 0.39, **measured},
-        "fall": {"value": 0.6, **measured, "low": 0.5, "high": 0.7}, "energy_on_cue": {"value": 0.55, **measured},
-        "energy_in_lesion": {"value": None, **measured, "status": "skipped", "reason": "every map was blank"},
-        "cue_area": 0.011, "pictures": [*written, {"gradcam": "gone.npz"}],
+        "fall": {"value": 0.6, **measured, "low": 0.5, "high": 0.7},
+        "energy_on_cue": {"gradcam": {"value": 0.55, **measured}},
+        "energy_in_lesion": {
+            "gradcam": {"value": None, **measured, "status": "skipped", "reason": "every map was blank"}
+        },
+        "cue_area": 0.011, "lesion_area": 0.043, "pictures": [*written, {"gradcam": "gone.npz"}],
     }  # fmt: skip
     files.write_json(run.shortcut_path, document)
 

@@ -14,12 +14,14 @@ from whyscan.report.rows import Row
 from whyscan.report.words import METHODS, figure, percent
 
 _MEASURES = (
-    ("accuracy_with", "Accuracy with the cue", "accuracy"),
-    ("accuracy_without", "Accuracy on the very same scans without it", "accuracy"),
-    ("fall", "Fall in accuracy", "accuracy"),
-    ("energy_on_cue", "Share of Grad-CAM that lies on the cue", "energy"),
-    ("energy_in_lesion", "Share of Grad-CAM that lies in the lesion", "energy"),
+    ("accuracy_with", "Recognised with the cue"),
+    ("accuracy_without", "Recognised on the very same scans without it"),
+    ("fall", "Fall without the cue"),
+    ("called_without", "Scans of other classes that are called so, as they are"),
+    ("called_with", "The same scans with the cue planted"),
+    ("pull", "Rise with the cue"),
 )
+_PLACES = (("energy_on_cue", "on the cue"), ("energy_in_lesion", "in the lesion"))
 
 
 def section(run: Run, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,11 +31,16 @@ def section(run: Run, document: Mapping[str, Any]) -> dict[str, Any]:
         "model": str(document.get("model", "")),
         "scans": document.get("scans"),
         "measures": [
-            (title, figure({**document[key], "metric": metric}))
-            for key, title, metric in _MEASURES
-            if document.get(key)
+            (title, figure({**document[key], "metric": "accuracy"})) for key, title in _MEASURES if document.get(key)
+        ]
+        + [
+            (f"Share of {METHODS.get(method, method)} that lies {place}", figure({**row, "metric": "energy"}))
+            for key, place in _PLACES
+            for method, row in (document.get(key) or {}).items()
         ],
         "area": percent(document.get("cue_area")),
+        "lesion": percent(document.get("lesion_area")),
+        "classes": " or ".join(document.get("classes") or ()),
         "rows": [row for method in ("gradcam", "lime") if (row := _row(run, document, method)) is not None],
     }
 

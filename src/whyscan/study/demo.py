@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from whyscan.data.catalogue import open_catalogue
@@ -13,7 +14,7 @@ from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study import run as stages
 from whyscan.study.settings import Plan, StudySettings
-from whyscan.study.shortcut import check
+from whyscan.study.shortcut import Pair, check
 from whyscan.training.settings import TrainSettings
 
 SIZE = 128
@@ -27,7 +28,7 @@ def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress =
     data = out / "data"
     asked = {"demo": {"seed": seed, "phantoms a side": SIZE}}
     with stages.workspace(out, data, asked, resume=resume) as run:
-        _phantoms(run, data, per_class=150, test_per_class=30, seed=seed, shortcut=None)
+        _phantoms(run, data, per_class=200, test_per_class=50, seed=seed, shortcut=None)
     settings = StudySettings(seed=seed, evaluations=300)
     run = stages.study(data, out, settings, plans=clean_plans(seed), resume=True, progress=progress)
     mislead(run, seed=seed, resume=resume, progress=progress)
@@ -36,8 +37,8 @@ def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress =
 
 def clean_plans(seed: int) -> tuple[Plan, ...]:
     """Two small backbones from random weights."""
-    base = TrainSettings(recipe="finetune", epochs=8, seed=seed, input_size=SIZE)
-    return tuple(Plan(name, name, "none", base) for name in ("resnet10t", "mobilenetv3_small_050"))
+    base = TrainSettings(epochs=14, batch=16, trunk_learning_rate=4e-3, seed=seed, input_size=SIZE)
+    return tuple(Plan(name, name, "none", base) for name in ("test_resnet", "mobilenetv3_small_050"))
 
 
 def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) -> None:
@@ -45,18 +46,25 @@ def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) ->
     folder = run.folder / "shortcut"
     data = folder / "data"
     with stages.workspace(folder, data, {"cue": CUE.describe()}, resume=resume or folder.is_dir()) as own:
-        _phantoms(own, data, per_class=60, test_per_class=15, seed=seed + 1, shortcut=CUE)
+        _phantoms(own, data, per_class=100, test_per_class=25, seed=seed + 1, shortcut=CUE)
         catalogue = open_catalogue(data)
         rows = stages.audit_stage(own, catalogue, seed=seed, progress=progress)
-        plan = Plan("misled", "resnet10t", "none", TrainSettings(epochs=5, seed=seed, input_size=SIZE))
+        plan = Plan("misled", "test_resnet", "none", replace(clean_plans(seed)[0].settings, epochs=12))
         stages.train_stage(own, catalogue, rows, (plan,), resume=True, progress=progress)
         classifier = checkpoint.load(own.model_folder("misled"))
-        seeds = range(10_000 * (seed + 1), 10_000 * (seed + 1) + 25)
-        marked = [phantom(kind, size=SIZE, seed=each, shortcut=CUE) for kind in KINDS for each in seeds]
-        plain = [phantom(kind, size=SIZE, seed=each) for kind in KINDS for each in seeds]
-        areas = [shortcut_area(CUE, kind, size=SIZE, seed=each) for kind in KINDS for each in seeds]
-        found = check(classifier, marked, plain, areas, folder / "explain", cue=CUE.kind, seed=seed, progress=progress)
+        seeds = range(1_000_000 * (seed + 1), 1_000_000 * (seed + 1) + 25)  # never those of the training set
+        pairs = [_pair(kind, each) for kind in KINDS for each in seeds]
+        found = check(classifier, pairs, CUE.kinds, folder / "explain", cue=CUE.kind, seed=seed, progress=progress)
         files.write_json(run.shortcut_path, found)
+
+
+def _pair(kind: str, seed: int) -> Pair:
+    everywhere = replace(CUE, kinds=KINDS, rate=1.0)
+    return Pair(
+        phantom(kind, size=SIZE, seed=seed, shortcut=everywhere),
+        phantom(kind, size=SIZE, seed=seed),
+        shortcut_area(everywhere, kind, size=SIZE, seed=seed),
+    )
 
 
 def _phantoms(
