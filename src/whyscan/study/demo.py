@@ -38,7 +38,10 @@ def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress =
 def clean_plans(seed: int) -> tuple[Plan, ...]:
     """Two small backbones from random weights."""
     base = TrainSettings(epochs=14, batch=16, trunk_learning_rate=4e-3, seed=seed, input_size=SIZE)
-    return tuple(Plan(name, name, "none", base) for name in ("test_resnet", "mobilenetv3_small_050"))
+    return (
+        Plan("resnet10t", "resnet10t", "none", replace(base, epochs=8)),
+        Plan("test_resnet", "test_resnet", "none", base),
+    )
 
 
 def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) -> None:
@@ -49,7 +52,7 @@ def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) ->
         _phantoms(own, data, per_class=100, test_per_class=25, seed=seed + 1, shortcut=CUE)
         catalogue = open_catalogue(data)
         rows = stages.audit_stage(own, catalogue, seed=seed, progress=progress)
-        plan = Plan("misled", "test_resnet", "none", replace(clean_plans(seed)[0].settings, epochs=12))
+        plan = Plan("misled", "test_resnet", "none", replace(clean_plans(seed)[1].settings, epochs=12))
         stages.train_stage(own, catalogue, rows, (plan,), resume=True, progress=progress)
         classifier = checkpoint.load(own.model_folder("misled"))
         seeds = range(1_000_000 * (seed + 1), 1_000_000 * (seed + 1) + 25)  # never those of the training set
