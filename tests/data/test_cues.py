@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
 
-from whyscan.data.cues import Cue, Fit, measure, nearest, questions, wilson
+from whyscan.data.cues import Cue, Fit, measure, nearest, questions
 from whyscan.data.features import Features
 from whyscan.data.rules import Question, learn
 
@@ -31,12 +30,6 @@ def halves(n: int) -> list[Fit]:
 
 def find(cues: list[Cue], name: str, question: str, subset: str) -> Cue:
     return next(cue for cue in cues if (cue.name, cue.question, cue.subset) == (name, question, subset))
-
-
-@pytest.mark.parametrize(("right", "n"), [(0, 7), (7, 7), (1, 30), (243, 260)])
-def test_wilson_is_scipys(right: int, n: int) -> None:
-    expected = binomtest(right, n).proportion_ci(method="wilson")
-    assert wilson(right, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 @pytest.mark.parametrize(

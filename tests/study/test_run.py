@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 
 from whyscan import api
+from whyscan.data.catalogue import Entry
+from whyscan.data.read import read_entry
+from whyscan.data.scan import Scan
 from whyscan.data.split import read_splits
-from whyscan.errors import BadData, BadRun
+from whyscan.errors import BadData, BadRun, BadScan
 from whyscan.records import files
 from whyscan.records.run import Run
+from whyscan.study import explaining
 from whyscan.study.ledger import Ledger
 
 
@@ -162,3 +167,24 @@ def test_a_changed_file_is_audited_again(phantoms: Path, tmp_path: Path) -> None
     next(data.rglob("Training/glioma/*.png")).unlink()
     second = api.audit(data, tmp_path / "run", resume=True)
     assert second["images"] == first["images"] - 1
+
+
+def test_a_scan_that_cannot_be_explained_is_named_and_the_rest_goes_on(
+    studied: Run, phantoms: Path, tmp_path: Path, quick_settings: api.StudySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def reads(entry: Entry) -> Scan:
+        asked.append(entry.name)
+        if entry.name == asked[0]:
+            raise BadScan(f"{entry.name} is gone", "a scan", "copy it again")
+        return read_entry(entry)
+
+    monkeypatch.setattr(explaining, "read_entry", reads)
+    models = {"best": api.load(studied.model_folder("test_resnet"))}
+    run = api.study(phantoms, tmp_path / "run", models=models, settings=replace(quick_settings, located=0))
+    found = run.gallery()
+    assert found is not None
+    assert [each["source"] for each in found["failed"]] == [asked[0]]
+    assert {scan["source"] for scan in found["scans"]} == set(asked[1:])
+    assert "copy it again" in run.report_path.read_text()

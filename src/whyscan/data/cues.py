@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
-from scipy.special import ndtri
 
 from whyscan.data.duplicates import blocks, standardised
 from whyscan.data.features import Features, stack
 from whyscan.data.rules import Question, Values, learn
+from whyscan.stats.intervals import wilson
 
 MARGIN = 0.02
 _BORDER = 3
@@ -92,14 +92,6 @@ def measure(
                 ]
         cues += _nearest_cues(thumbnails, asked, fit, seed, tests)
     return cues, skipped
-
-
-def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's interval of a share (Wilson 1927, eq. 5), z standard errors wide to each side."""
-    share, square = right / n, z * z / n
-    centre = (share + square / 2) / (1 + square)
-    half = z * float(np.sqrt(share * (1 - share) / n + square / (4 * n))) / (1 + square)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def nearest(
@@ -179,8 +171,8 @@ def _score(
 ) -> Cue:  # fmt: skip
     n, hits = int(rows.sum()), int(right[rows].sum())
     majority = float(np.bincount(question.truth[rows]).max() / n)
-    low, high = wilson(hits, n)
+    low, high = wilson(hits / n, n)
     # so many rules are tried that one in twenty would look good by chance: Bonferroni's correction for the flag
-    strict, _ = wilson(hits, n, float(ndtri(1 - 0.025 / max(1, tests))))
+    strict, _ = wilson(hits / n, n, 1 - 0.05 / max(1, tests))
     flag = not bool((rows & fit.rows).any()) and strict > majority + MARGIN
     return Cue(name, question.name, text, subset, hits / n, majority, low, high, n, flag, fit.name)

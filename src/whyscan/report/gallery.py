@@ -9,7 +9,7 @@ from whyscan.errors import BadRun
 from whyscan.records.run import Run
 from whyscan.report import captions, pictures, rows
 from whyscan.report.rows import Saved
-from whyscan.report.words import METHODS, SUBSETS, Names, figure, percent
+from whyscan.report.words import METHODS, SUBSETS, Names, figure, percent, private
 
 
 def section(run: Run, document: Mapping[str, Any], names: Names) -> dict[str, Any]:
@@ -24,6 +24,10 @@ def section(run: Run, document: Mapping[str, Any], names: Names) -> dict[str, An
         "best": models.get("best"),
         "weak": models.get("weak"),
         "energy": energy(document),
+        "failed": [
+            {"source": names.show(str(each.get("source") or "")), "reason": private(str(each.get("reason") or ""))}
+            for each in document.get("failed") or []
+        ],
         "scans": [
             _scan(run, number, entry, ordered, models.get("best"), models.get("weak"), names)
             for number, entry in enumerate(document.get("scans") or [], 1)

@@ -13,6 +13,7 @@ from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
+from whyscan.errors import BadScan
 from whyscan.explain.energy import chance, energy_in_region
 from whyscan.explain.explain import explain, explain_layers, explain_many
 from whyscan.models import checkpoint
@@ -51,17 +52,23 @@ def explain_stage(
     scans: list[dict[str, Any]] = []
     total = len(picks) * len(roles["all"])
     documents: dict[str, dict[str, Any]] = {name: {} for name in roles["all"]}
+    failed: dict[str, str] = {}
     energies: list[dict[str, Any]] = []
     for position, name in enumerate(roles["all"]):  # model by model: one network in memory at a time
         classifier = checkpoint.load(run.model_folder(name))
         for number, picked in enumerate(picks):
             progress(f"explaining with {name}", position * len(picks) + number, total)
             entry = entries[best.paths[picked.row]]
-            documents[name][entry.name] = _explain_scan(run, classifier, entry, settings, ledger)
+            try:
+                documents[name][entry.name] = _explain_scan(run, classifier, entry, settings, ledger)
+            except BadScan as error:  # the file changed since the audit, or hiding parts of it changes nothing
+                failed[entry.name] = str(error)
         energies += _locate(classifier, catalogue, rows, settings, progress)
     progress("explaining", total, total)
     for picked in picks:
         path = best.paths[picked.row]
+        if path in failed:
+            continue
         scans.append(
             {
                 "scan": documents[roles["best"]][path]["scan"],
@@ -82,6 +89,7 @@ def explain_stage(
             "sampling": gallery.sentence(settings.per_case, settings.seed),
             "models": {"best": roles["best"], "weak": roles["weak"], "others": roles["others"]},
             "scans": scans,
+            "failed": [{"source": path, "reason": reason} for path, reason in failed.items()],
             "energy": energies,
         },
     )
