@@ -39,7 +39,7 @@ def test_the_table_says_what_timm_says(name):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_gives_features_and_a_head_fits(name):
     entry = BACKBONES[name]
-    about = {"architecture": entry.architecture, "arguments": {}, "head": "dense256"}
+    about = {"architecture": entry.architecture, "arguments": dict(entry.arguments), "head": "dense256"}
     about |= {"mean": entry.normalisation.mean, "std": entry.normalisation.std}
     size = (entry.input_size, entry.input_size)
     with torch.device("meta"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
@@ -37,12 +37,14 @@ class Backbone:
         input_size: side of its square input, in pixels.
         normalisation: how its pixels are scaled, unless a weights file says otherwise.
         keras: its class in keras.applications, or "" where it is not there or differs.
+        arguments: of timm.create_model; those of a weights file go before them.
     """
 
     architecture: str
     input_size: int
     normalisation: Normalisation
     keras: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 BACKBONES: Mapping[str, Backbone] = MappingProxyType(
@@ -72,6 +74,8 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
         "nasnetalarge": Backbone("nasnetalarge", 331, SYMMETRIC, "NASNetLarge"),
         "convnext_tiny": Backbone("convnext_tiny", 224, IMAGENET, "ConvNeXtTiny"),
         "vit_small": Backbone("vit_small_patch16_224", 224, SYMMETRIC),
+        # the demo's: half the usual stride, so that its last maps are 8 x 8 at 128 pixels and can show a small lesion
+        "small_resnet": Backbone("test_resnet", 160, SYMMETRIC, arguments={"output_stride": 16}),
         "swin_tiny": Backbone("swin_tiny_patch4_window7_224", 224, IMAGENET),
     }
 )
@@ -127,7 +131,7 @@ def build(
     if file is not None:
         _check_same(file, backbone, entry)
     normalisation = (file and file.normalisation) or entry.normalisation
-    arguments = dict((file and file.arguments) or {})
+    arguments = {**entry.arguments, **((file and file.arguments) or {})}
     size = input_size or entry.input_size
     arguments |= _grid_argument(entry.architecture, size)
     about = {

@@ -28,7 +28,7 @@ def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress =
     data = out / "data"
     asked = {"demo": {"seed": seed, "phantoms a side": SIZE}}
     with stages.workspace(out, data, asked, resume=resume) as run:
-        _phantoms(run, data, per_class=200, test_per_class=50, seed=seed, shortcut=None)
+        _phantoms(run, data, per_class=230, test_per_class=50, seed=seed, shortcut=None)
     settings = StudySettings(seed=seed, evaluations=300)
     run = stages.study(data, out, settings, plans=clean_plans(seed), resume=True, progress=progress)
     mislead(run, seed=seed, resume=resume, progress=progress)
@@ -40,7 +40,7 @@ def clean_plans(seed: int) -> tuple[Plan, ...]:
     base = TrainSettings(epochs=14, batch=16, trunk_learning_rate=4e-3, seed=seed, input_size=SIZE)
     return (
         Plan("resnet10t", "resnet10t", "none", replace(base, epochs=8)),
-        Plan("test_resnet", "test_resnet", "none", base),
+        Plan("small_resnet", "small_resnet", "none", base),
     )
 
 
@@ -52,7 +52,7 @@ def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) ->
         _phantoms(own, data, per_class=100, test_per_class=25, seed=seed + 1, shortcut=CUE)
         catalogue = open_catalogue(data)
         rows = stages.audit_stage(own, catalogue, seed=seed, progress=progress)
-        plan = Plan("misled", "test_resnet", "none", replace(clean_plans(seed)[1].settings, epochs=12))
+        plan = Plan("misled", "small_resnet", "none", replace(clean_plans(seed)[1].settings, epochs=12))
         stages.train_stage(own, catalogue, rows, (plan,), resume=True, progress=progress)
         classifier = checkpoint.load(own.model_folder("misled"))
         seeds = range(1_000_000 * (seed + 1), 1_000_000 * (seed + 1) + 25)  # never those of the training set
