@@ -35,6 +35,9 @@ Epochs = Annotated[list[str] | None, typer.Option("--epochs", help="N, or NAME=N
 InputSize = Annotated[
     list[str] | None, typer.Option("--input-size", help="Pixels a side (the backbone's own if left out), or NAME=N.")
 ]
+Unfreeze = Annotated[
+    list[str] | None, typer.Option("--unfreeze", help="all or last-N blocks of the trunk (finetune), or NAME=last-N.")
+]
 Batch = Annotated[list[str] | None, typer.Option("--batch", help="Scans a training step, or NAME=N.")]
 
 
@@ -59,6 +62,7 @@ def train(
     recipe: Recipe = None,
     epochs: Epochs = None,
     input_size: InputSize = None,
+    unfreeze: Unfreeze = None,
     batch: Batch = None,
     seed: Seed = 0,
     resume: Resume = False,
@@ -69,7 +73,7 @@ def train(
         from whyscan import api
 
         _own_process()
-        chosen = _plans(backbone, weights, recipe, epochs, input_size, batch, seed)
+        chosen = _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
         run = api.train(data, out, chosen, seed=seed, resume=resume, progress=progress)
         models = {name: run.model(name) for name in run.models()}
     if json:
@@ -150,6 +154,7 @@ def study(
     recipe: Recipe = None,
     epochs: Epochs = None,
     input_size: InputSize = None,
+    unfreeze: Unfreeze = None,
     batch: Batch = None,
     per_case: Annotated[int, typer.Option("--per-case", help="Gallery scans per class and case.")] = 1,
     samples: Annotated[int, typer.Option("--samples", help="Evaluations that LIME and SHAP share, a scan.")] = 300,
@@ -165,7 +170,7 @@ def study(
         models = _models(model)
         if models and backbone:
             raise BadInput("both --backbone and --model", "one of them", "train in one run, compare models in another")
-        chosen = () if models else _plans(backbone, weights, recipe, epochs, input_size, batch, seed)
+        chosen = () if models else _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
         settings = api.StudySettings(seed=seed, per_case=per_case, evaluations=samples)
         run = api.study(data, out, chosen=chosen, models=models, settings=settings, resume=resume, progress=progress)
         comparison = run.comparison()
@@ -211,6 +216,7 @@ def _plans(
     recipe: list[str] | None,
     epochs: list[str] | None,
     input_size: list[str] | None,
+    unfreeze: list[str] | None,
     batch: list[str] | None,
     seed: int,
 ) -> tuple[Plan, ...]:
@@ -221,6 +227,7 @@ def _plans(
         "recipe": per_name(recipe or [], "--recipe"),
         "epochs": per_name(epochs or [], "--epochs", int),
         "input_size": per_name(input_size or [], "--input-size", int),
+        "unfreeze": per_name(unfreeze or [], "--unfreeze"),
         "batch": per_name(batch or [], "--batch", int),
     }
     common = {option: value for option, (value, _) in options.items() if value is not None}
