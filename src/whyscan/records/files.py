@@ -32,7 +32,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -42,7 +42,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -54,7 +54,8 @@ def _umask() -> int:
     return current
 
 
-def _unwritable(path: Path, error: OSError) -> BadRun:
+def unwritable(path: Path, error: OSError) -> BadRun:
+    """What to say when the system refuses to write."""
     return BadRun(
         f"{path} could not be written ({error.strerror or error})",
         "a folder with room that this user may write to",
@@ -126,7 +127,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     with file:
         if fcntl is not None:
             try:

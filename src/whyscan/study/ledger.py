@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from whyscan.records import files
+
 
 class Ledger:
     """The finished pieces of one run, by name and by a digest of what they were made from."""
@@ -41,8 +43,11 @@ class Ledger:
         yield
         entry = {"piece": piece, "key": digest(made_from), "seconds": round(time.perf_counter() - start, 3)}
         torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if torn else "") + json.dumps(entry) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(("\n" if torn else "") + json.dumps(entry) + "\n")
+        except OSError as error:
+            raise files.unwritable(self.path, error) from error
         self._done[piece] = entry
 
     def seconds(self) -> dict[str, float]:
