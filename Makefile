@@ -6,7 +6,9 @@ RUN ?= runs/demo
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+# for instance an index with builds of torch for your processor or graphics card
+PIP_OPTIONS ?=
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
 # The theme warns of its own future, at length, on every build.
 export NO_MKDOCS_2_WARNING := 1
@@ -40,7 +42,8 @@ $(DEV): $(CORE)
 	@touch $@
 
 demo: $(CORE)
-	@$(BIN)/whyscan demo --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
+	@$(BIN)/whyscan demo --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume) || \
+	  { echo "If $(RUN) was made by another version: make demo RUN=runs/another"; exit 1; }
 	@echo "The report: $(abspath $(RUN)/report.html)"
 
 test: lint docs

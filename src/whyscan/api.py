@@ -152,7 +152,7 @@ def demo(out: str | Path, *, seed: int = 0, resume: bool = False, progress: Prog
     """A whole study on head phantoms made on the spot, with known truth and a planted shortcut.
 
     Args:
-        out: the run folder; the phantoms are kept in its data/ folder.
+        out: the run folder; the phantoms are kept in its phantoms/ folder.
         seed: of the phantoms, the split and the training.
         resume: go on where an earlier try stopped.
     """

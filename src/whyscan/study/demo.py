@@ -25,7 +25,7 @@ CUE = Shortcut("corner mark", kinds=("meningioma",), rate=1.0)
 
 def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress = quiet) -> Run:
     """Phantoms, a study on them, and the planted shortcut; what is finished is not made again."""
-    data = out / "data"
+    data = out / "phantoms"
     asked = {"demo": {"seed": seed, "phantoms a side": SIZE}}
     with stages.workspace(out, data, asked, resume=resume) as run:
         _phantoms(run, data, per_class=230, test_per_class=50, seed=seed, shortcut=None)
@@ -47,7 +47,7 @@ def clean_plans(seed: int) -> tuple[Plan, ...]:
 def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) -> None:
     """Train a small model on phantoms with a planted cue, and check whether it uses it: RUN/shortcut."""
     folder = run.folder / "shortcut"
-    data = folder / "data"
+    data = folder / "marked-phantoms"
     with stages.workspace(folder, data, {"cue": CUE.describe()}, resume=resume or folder.is_dir()) as own:
         _phantoms(own, data, per_class=100, test_per_class=25, seed=seed + 1, shortcut=CUE)
         catalogue = open_catalogue(data)
