@@ -95,7 +95,8 @@ def train(
     """
     catalogue = open_catalogue(Path(data))
     asked = {"models": {plan.name: plan.describe() for plan in chosen}}
-    audited = Run(Path(out)).splits_path.is_file() and not Run(Path(out)).models()
+    begun = any((Path(out) / "models").glob("*"))  # a training that was killed leaves a folder and no model in it
+    audited = Run(Path(out)).splits_path.is_file() and not begun
     with stages.workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
         rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)
         stages.train_stage(run, catalogue, rows, chosen, resume=resume, progress=progress)

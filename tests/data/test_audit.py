@@ -144,6 +144,17 @@ def test_what_is_written_is_what_was_found(leaky: Path, tmp_path: Path) -> None:
         write_audit(found, blocked / "audit")
 
 
+def test_a_listed_file_that_is_missing_leaves_no_place_of_this_machine_in_the_records(
+    leaky: Path, tmp_path: Path
+) -> None:
+    rows = [f"{file.relative_to(leaky).as_posix()},{file.parent.name}" for file in sorted(leaky.glob("train/*/*.png"))]
+    (leaky / "scans.csv").write_text("\n".join(["path,label", *rows, "train/a/gone.png,a", ""]))
+    write_audit(audit(open_catalogue(leaky / "scans.csv")), tmp_path / "audit")
+    for path in (tmp_path / "audit").iterdir():
+        assert str(tmp_path) not in path.read_text()
+    assert "gone.png is missing" in (tmp_path / "audit" / "unreadable.csv").read_text()
+
+
 def test_a_class_of_which_nothing_can_be_read(tmp_path: Path) -> None:
     save(tmp_path / "a/1.png", picture(1))
     (tmp_path / "b").mkdir()

@@ -121,3 +121,24 @@ def test_a_table_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_scan_that_is_listed_but_missing_is_left_to_the_audit(tmp_path: Path) -> None:
     touch(tmp_path, "1.png")
     assert len(open_catalogue(table(tmp_path, "path,label\n1.png,a\n2.png,b\n")).entries) == 2
+
+
+def test_a_table_in_the_current_folder_may_not_lead_out_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "in/1.png", "in/2.png", "out.png")
+    monkeypatch.chdir(tmp_path / "in")
+    table(Path(), "path,label\n1.png,a\n2.png,b\n")
+    assert [entry.path for entry in open_catalogue("scans.csv").entries] == [Path("1.png"), Path("2.png")]
+    table(Path(), "path,label\n1.png,a\n../out.png,b\n")
+    with pytest.raises(BadData, match="leads out of in"):
+        open_catalogue("scans.csv")
+
+
+def test_a_folder_that_may_not_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a/1.png", "b/2.png")
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self / "b"))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BadData, match=r"^b cannot be listed \(Permission denied\)"):
+        open_catalogue(tmp_path)

@@ -331,3 +331,22 @@ def test_read_entry_carries_what_the_catalogue_knows(tmp_path: Path) -> None:
     scan = read_entry(Entry("x/a.png", path, "glioma", "p1", "test", mask))
     assert (scan.source, scan.label, scan.patient) == ("x/a.png", "glioma", "p1")
     assert scan.region is not None and scan.region.all()
+
+
+@pytest.mark.parametrize("fails", ["stat", "open"])
+def test_a_file_that_may_not_be_read_is_a_bad_scan(tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "locked.png", noise(20, 20))
+
+    def refuse(self: Path, *args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, fails, refuse)
+    with pytest.raises(BadScan, match=r"^locked.png cannot be read \(Permission denied\)") as caught:
+        decode(path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_missing_file_is_named_without_its_place(tmp_path: Path) -> None:
+    with pytest.raises(BadScan, match="gone.png is missing") as caught:
+        read_scan(tmp_path / "gone.png")
+    assert str(tmp_path) not in str(caught.value)

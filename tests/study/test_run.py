@@ -17,6 +17,8 @@ from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import read_splits
 from whyscan.errors import BadData, BadRun, BadScan
+from whyscan.models.backbones import build
+from whyscan.models.weights import serialise
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study import explaining
@@ -167,6 +169,38 @@ def test_a_changed_file_is_audited_again(phantoms: Path, tmp_path: Path) -> None
     next(data.rglob("Training/glioma/*.png")).unlink()
     second = api.audit(data, tmp_path / "run", resume=True)
     assert second["images"] == first["images"] - 1
+
+
+def test_a_half_done_training_is_not_wiped_by_training_again(
+    phantoms: Path, tmp_path: Path, tiny_plans: tuple[api.Plan, ...]
+) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if "epoch 3" in what:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    api.audit(phantoms, out)
+    with pytest.raises(KeyboardInterrupt):
+        api.train(phantoms, out, tiny_plans[:1], progress=stop)
+    state = out / "models" / "test_resnet" / "state" / "state.json"
+    before = state.read_bytes()
+    with pytest.raises(BadRun, match="--resume"):
+        api.train(phantoms, out, tiny_plans[:1])
+    assert state.read_bytes() == before
+    assert api.train(phantoms, out, tiny_plans[:1], resume=True).models()
+
+
+def test_another_weights_file_of_the_same_name_is_refused(
+    studied: Run, phantoms: Path, tmp_path: Path, tiny_plans: tuple[api.Plan, ...]
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes((studied.model_folder("test_resnet") / "model.safetensors").read_bytes())
+    plan = replace(tiny_plans[0], weights=str(weights))
+    api.train(phantoms, tmp_path / "run", [plan])
+    other = build("test_resnet", "none", ["a", "b"], seed=9)
+    weights.write_bytes(serialise(other.network))
+    with pytest.raises(BadRun, match="trunk"):
+        api.train(phantoms, tmp_path / "run", [plan], resume=True)
 
 
 def test_a_scan_that_cannot_be_explained_is_named_and_the_rest_goes_on(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from whyscan.errors import BadInput
@@ -29,6 +32,17 @@ def test_a_weights_file_goes_by_its_name_not_by_its_place() -> None:
     (plan,) = plans(["vgg16=secret/place/w.safetensors"], TrainSettings())
     assert plan.describe()["weights"] == "w.safetensors"
     assert "secret" not in str(plan.describe())
+
+
+def test_a_weights_file_of_the_same_name_and_other_content_is_another_plan(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    (plan,) = plans([f"vgg16={path}"], TrainSettings())
+    said = []
+    for content in (b"one", b"two", b"one"):
+        path.write_bytes(content)
+        said.append(plan.describe())
+    assert said[0] == said[2] != said[1]
+    assert said[0]["weights_sha256"] == hashlib.sha256(b"one").hexdigest()
 
 
 @pytest.mark.parametrize(

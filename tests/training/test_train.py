@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,31 @@ def test_a_finished_training_is_loaded(go: Callable[..., Classifier], tmp_path: 
         go(dataclasses.replace(FROZEN, seed=3), progress=_stop_in("epoch 2"))
     with pytest.raises(BadRun, match="seed 3 there, 4 here"):
         go(dataclasses.replace(FROZEN, seed=4), resume=True)
+
+
+def test_a_finished_training_is_judged_again_when_its_test_set_has_changed(squares: Data, tmp_path: Path) -> None:
+    catalogue, rows = squares
+    folder = tmp_path / "m"
+
+    def go(rows: Sequence[SplitRow], progress: Progress = quiet) -> Classifier:
+        return train(
+            catalogue, rows, "test_efficientnet", "none", dataclasses.replace(FROZEN, epochs=6, weak_target=0.7),
+            folder, name="m", cache=tmp_path / "cache", resume=True, progress=progress,
+        )  # fmt: skip
+
+    made = go(rows)
+    gone = next(row for row in rows if row.split == "test" and not row.leaked)
+    fewer = [dataclasses.replace(row, group="other") if row.leaked else row for row in rows if row is not gone]
+    seen: list[str] = []
+    assert go(fewer, lambda what, done, total: seen.append(what)).hash == made.hash
+    assert not any("epoch" in what for what in seen)
+    for name in ("m", "m-weak"):
+        after = files.read_rows(tmp_path / name / "predictions.csv")
+        assert after and gone.path not in {row["path"] for row in after}
+        assert {row["group"] for row in after if row["leaked"] == "true"} == {"other"}
+    (folder / "predictions.csv").write_text("path,label\n")
+    go(fewer)
+    assert len(Predictions.load(folder / "predictions.csv", "m").paths) == len(after)
 
 
 def test_without_resume_an_earlier_training_is_replaced(go: Callable[..., Classifier], tmp_path: Path) -> None:

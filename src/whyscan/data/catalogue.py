@@ -54,18 +54,27 @@ def open_catalogue(path: str | Path) -> Catalogue:
 
     Raises:
         BadData: no images, one class only, a class without images, a test label that training lacks, or a table
-            that is damaged, lacks a column or names a file outside its own folder.
+            that is damaged, lacks a column or names a file outside its own folder; or a folder that may not be
+            opened.
     """
     path = Path(path)
-    if path.is_dir():
-        entries = _from_folder(path)
-        root = path
-    elif path.is_file():
-        entries = _from_table(path)
-        root = path.parent
-    else:
-        raise BadData(f"{path} is missing", _LAYOUT, "check the path")
+    try:
+        root, entries = _listed(path)
+    except OSError as error:
+        name = Path(str(error.filename or path)).name
+        raise BadData(
+            f"{name} cannot be listed ({error.strerror or type(error).__name__})", "folders that this user may open",
+            "change its permissions, or leave it out",
+        ) from error  # fmt: skip
     return Catalogue(root, _classes(path, entries), tuple(sorted(entries, key=lambda entry: entry.name)))
+
+
+def _listed(path: Path) -> tuple[Path, list[Entry]]:
+    if path.is_dir():
+        return path, _from_folder(path)
+    if path.is_file():
+        return path.parent, _from_table(path)
+    raise BadData(f"{path} is missing", _LAYOUT, "check the path")
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -201,14 +210,14 @@ def _entry(table: Path, number: int, row: dict[str, str]) -> Entry:
 
 
 def _inside(table: Path, number: int, written: str) -> Path:
-    root = table.parent
+    root = Path(os.path.abspath(table.parent))  # "../x" is below "." for pathlib, so the check needs a whole path
     path = Path(os.path.normpath(root / written.replace("\\", "/")))
-    if "\0" in written or not path.is_relative_to(os.path.normpath(root)) or path == Path(os.path.normpath(root)):
+    if "\0" in written or not path.is_relative_to(root) or path == root:
         raise _bad_row(
             table, number, f"the path {written!r}, which leads out of {root.name}",
             "paths inside the folder of the table", "copy the files there",
         )  # fmt: skip
-    return root / path.relative_to(os.path.normpath(root))
+    return table.parent / path.relative_to(root)
 
 
 def _bad_row(table: Path, number: int, came: str, expected: str, mend: str) -> BadData:

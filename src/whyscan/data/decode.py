@@ -71,10 +71,10 @@ def decode(path: Path, *, frame: int | None = None) -> Decoded:
         frame: which page of a file that has several.
 
     Raises:
-        BadScan: missing, empty, not an image, damaged, too small, too large, of several pages, or of a kind of
+        BadScan: missing, not readable for this user, empty, not an image, damaged, too small, too large, of several pages, or of a kind of
             value that has no stated scale.
     """
-    with _checked(path).open("rb") as file:
+    with _opened(path) as file:
         image = _header(path, file)
         _check_frames(path, image, frame)
         _check_size(path, image.size)
@@ -99,9 +99,19 @@ def upright(values: Shaped[np.ndarray, "h w *c"], orientation: int) -> Shaped[np
     return np.ascontiguousarray(values[rows, columns])
 
 
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return _checked(path).open("rb")
+    except OSError as error:
+        raise BadScan(
+            f"{path.name} cannot be read ({error.strerror or type(error).__name__})", "a file that this user may read",
+            "change its permissions, or copy it again",
+        ) from error  # fmt: skip
+
+
 def _checked(path: Path) -> Path:
     if not path.exists():
-        raise BadScan(f"{path.name} is missing", _KINDS, f"check the path {path}")
+        raise BadScan(f"{path.name} is missing", _KINDS, "check the path")  # not the path itself: records keep this
     if not path.is_file():
         raise BadScan(f"{path.name} is a folder", _KINDS, "name a file in it, or read the folder with read_scans")
     if path.stat().st_size == 0:

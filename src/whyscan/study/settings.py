@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from whyscan.errors import BadInput
+from whyscan.records import files
 from whyscan.training.settings import TrainSettings
 
 
@@ -28,9 +29,17 @@ class Plan:
     settings: TrainSettings
 
     def describe(self) -> dict[str, Any]:
-        """For run.json; a weights file goes by its name, not by where it lay."""
-        origin = self.weights if self.weights in ("imagenet", "none") else Path(self.weights).name
-        return {"backbone": self.backbone, "weights": origin, **self.settings.describe()}
+        """For run.json; a weights file goes by its name and content, not by where it lay."""
+        if self.weights in ("imagenet", "none"):
+            return {"backbone": self.backbone, "weights": self.weights, **self.settings.describe()}
+        path = Path(self.weights)
+        digest = files.sha256(path) if path.is_file() else None  # one that is missing is refused when it is read
+        return {
+            "backbone": self.backbone,
+            "weights": path.name,
+            "weights_sha256": digest,
+            **self.settings.describe(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

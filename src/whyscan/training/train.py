@@ -20,9 +20,10 @@ from whyscan.models import weights as weights_file
 from whyscan.models.classifier import Classifier, Network
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
+from whyscan.records.predictions import Predictions
 from whyscan.training import curves
 from whyscan.training import state as states
-from whyscan.training.evaluate import evaluate
+from whyscan.training.evaluate import JUDGED, evaluate
 from whyscan.training.features import trunk_features
 from whyscan.training.fit import Part, head_phase, trunk_phase
 from whyscan.training.loop import run_phase
@@ -255,5 +256,27 @@ def _finished(job: _Job) -> Classifier:
     """A training that ended before. Its model.json was written last, so nothing is missing."""
     made = checkpoint.load(job.folder)
     _check_same(job.folder, made.about.get("training") or {}, job.about)
+    _judge_again(job, made, job.folder)
+    weak = job.folder.with_name(job.folder.name + WEAK)
+    if (weak / "model.json").is_file():
+        _judge_again(job, checkpoint.load(weak), weak)
     states.clear(job.folder / "state")
     return made
+
+
+def _judge_again(job: _Job, made: Classifier, folder: Path) -> None:
+    """Renew a table of predictions that speaks of other scans than the split: a test set may change after training."""
+    try:
+        current = _speaks_of(Predictions.load(folder / "predictions.csv", made.name), job.rows)
+    except BadRun:
+        current = False
+    if not current:
+        found = evaluate(made, job.catalogue, job.rows, cache=job.cache, progress=job.progress)
+        found.save(folder / "predictions.csv")
+
+
+def _speaks_of(found: Predictions, rows: Sequence[SplitRow]) -> bool:
+    """Whether a table holds exactly the judged rows of a split, as they are filed now."""
+    labels = [found.classes[label] for label in found.labels]
+    theirs = list(zip(found.paths, labels, found.groups, found.splits, found.leaked.tolist(), strict=True))
+    return theirs == [(row.path, row.label, row.group, row.split, row.leaked) for row in rows if row.split in JUDGED]
