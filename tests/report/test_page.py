@@ -86,6 +86,10 @@ def test_everything_of_the_run_is_in_the_page(run: Run, report: str) -> None:
         assert re.sub(r"\s+", " ", expected) in text, expected
 
 
+def test_a_pair_outside_the_family_is_marked(report: str) -> None:
+    assert report.count("not corrected: chosen to differ") == 1
+
+
 def test_the_pictures_are_all_there_and_described(report: str) -> None:
     images = [a for tag, a in Elements(report).elements if tag == "img"]
     k, layers = len(synthetic.CLASSES), len(synthetic.LAYERS)

@@ -14,11 +14,12 @@ import pytest
 from whyscan.errors import BadData, BadInput, BadRun
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import RESULT_COLUMNS, Run
+from whyscan.stats import scores
 from whyscan.training import compare_text
 from whyscan.training.compare import aligned, compare, result_rows, write
 
 CLASSES = ("glioma", "no_tumor", "pituitary")
-SPLITS = ("train",) * 6 + ("validation",) * 90 + ("holdout",) * 30 + ("test",) * 30
+SPLITS = ("train",) * 6 + ("validation",) * 90 + ("holdout",) * 30 + ("test",) * 60
 
 
 def model(name: str, wrong: Sequence[int], *, confidence: float = 0.9, groups: Sequence[str] | None = None,
@@ -119,6 +120,36 @@ def test_a_class_that_is_absent_is_skipped_with_a_reason() -> None:
     assert "Recalls that were not measured: no_tumor on test-clean: no no_tumor in this subset." in document["text"]
 
 
+def test_a_class_of_few_scans_is_not_measured() -> None:
+    """Ten are enough and nine are not, for the class and for the rest; the audit says so of the same counts."""
+    labels = np.arange(len(SPLITS)) % 3
+    clean = [i for i, split in enumerate(SPLITS) if split == "test" and i % 2 == 1]
+    pituitary = [i for i in clean if labels[i] == 2]
+    assert len(pituitary) == scores.FEW
+    enough = compare([model("m", [], labels=labels)], {}, {}, seed=0, draws=50)
+    assert compare_text.score(enough, "m", "test-clean", "recall", "pituitary").status == "measured"
+    labels[pituitary[0]] = 0
+    document = compare([model("m", [], labels=labels)], {}, {}, seed=0, draws=50)
+    for metric, of in (("recall", "pituitary"), ("auroc", "pituitary"), ("auroc", None), ("macro_f1", None)):
+        found = compare_text.score(document, "m", "test-clean", metric, of)
+        assert (found.status, found.reason) == ("skipped", "only 9 pituitary in this subset"), metric
+    for metric, of in (("recall", "glioma"), ("auroc", "glioma"), ("accuracy", None), ("loss", None)):
+        assert compare_text.score(document, "m", "test-clean", metric, of).status == "measured"
+    assert "pituitary on test-clean: only 9 pituitary in this subset" in " ".join(document["text"])
+
+
+def test_too_few_of_the_rest_have_no_auroc_either() -> None:
+    labels = np.arange(len(SPLITS)) % 3
+    labels[[split == "holdout" for split in SPLITS]] = [0] * 24 + [1] * 6
+    document = compare([model("m", [], labels=labels)], {}, {}, seed=0, draws=50)
+    found = {of: compare_text.score(document, "m", "holdout", "auroc", of).reason for of in ("glioma", None)}
+    assert found == {
+        "glioma": "only glioma, and 6 of any other class, in this subset",
+        None: "only 6 no_tumor and no pituitary in this subset",
+    }
+    assert compare_text.score(document, "m", "holdout", "recall", "glioma").status == "measured"
+
+
 def test_a_subset_of_one_class_has_no_auroc() -> None:
     labels = np.arange(len(SPLITS)) % 3
     labels[[split == "test" for split in SPLITS]] = 0
@@ -129,7 +160,7 @@ def test_a_subset_of_one_class_has_no_auroc() -> None:
     assert reasons == {
         "glioma": "only glioma in this subset",
         "pituitary": "no pituitary in this subset",
-        None: "no no_tumor, pituitary in this subset",
+        None: "no no_tumor and no pituitary in this subset",
     }
 
 
@@ -175,6 +206,22 @@ def test_the_weak_checkpoint_is_scored_but_does_not_compete() -> None:
     assert compare_text.value(document, "net-weak", "validation", "accuracy") == pytest.approx(70 / 90)
     assert len([pair for pair in document["pairs"] if pair["subset"] == "validation"]) == 3
     assert not any(sentence.startswith("The difference to net-weak") for sentence in document["text"])
+
+
+def test_a_weak_checkpoint_takes_nothing_from_the_models_that_compete() -> None:
+    rivals = [model("net", [0]), model("other", range(7))]
+    alone = pair_of(compare(rivals, {}, {}, seed=0, draws=20), "net", "other")
+    document = compare([*rivals, model("net-weak", range(20)), model("other-weak", [])], {}, {}, seed=0, draws=20)
+    beside = pair_of(document, "net", "other")
+    assert alone["p"] == alone["p_holm"] == beside["p_holm"] == 2 / 2**6
+    assert (alone["verdict"], beside["verdict"]) == ("a is better", "a is better")
+    twin = pair_of(document, "net", "net-weak")
+    assert (twin["p_holm"], twin["correction"]) == (None, "not corrected: chosen to differ")
+    assert (twin["p"], twin["verdict"]) == (2 / 2**19, "a is better")
+    corrected = [row for row in result_rows(document) if row.get("method") == "McNemar, Holm"]
+    told = [(row["model"], row["status"], row["reason"]) for row in corrected if row["subset"] == "validation"]
+    assert told[0] == ("net - other", "measured", "")
+    assert set(told[1:]) == {(name, "skipped", "not corrected: chosen to differ") for name, *_ in told[1:]}
 
 
 def test_a_weak_checkpoint_that_is_not_weak_is_called_so() -> None:
@@ -228,17 +275,17 @@ def test_without_a_test_split_its_subsets_are_left_out() -> None:
 def test_leaked_and_clean_test_are_told_apart() -> None:
     document = compare([model("m", [0])], {}, {}, seed=0, draws=20)
     assert any("duplicates of training scans it scores 1.000" in sentence for sentence in document["text"])
-    assert sum(map(sum, document["confusion"]["m"]["test-leaked"])) == 15
+    assert sum(map(sum, document["confusion"]["m"]["test-leaked"])) == 30
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"paths": (*(f"s{i}.png" for i in range(155)), "other.png")}, "1 of 150 and 1 of 150 differ"),
-        ({"splits": ("train",) * 16 + SPLITS[16:]}, "0 of 140 and 10 of 150 differ"),
+        ({"paths": (*(f"s{i}.png" for i in range(185)), "other.png")}, "1 of 180 and 1 of 180 differ"),
+        ({"splits": ("train",) * 16 + SPLITS[16:]}, "0 of 170 and 10 of 180 differ"),
         ({"classes": ("glioma", "no_tumor", "metastasis")}, "b knows the classes glioma, no_tumor, metastasis"),
         ({"model": "a"}, "two models have one name"),
-        ({"probabilities": np.full((156, 3), np.nan)}, "b gave 150 scans probabilities that are not numbers"),
+        ({"probabilities": np.full((186, 3), np.nan)}, "b gave 180 scans probabilities that are not numbers"),
     ],
 )
 def test_models_that_cannot_be_compared(change: dict[str, Any], message: str) -> None:
@@ -298,7 +345,7 @@ def test_history_of_a_model() -> None:
 def test_the_document_is_strict_json_and_its_rows_fit_the_results_table(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     document = compare([model("a", [0]), model("b", range(9))], {}, about("a", "b"), seed=0, draws=20)
-    run.replace_results("audit", [{"metric": "images", "value": 156, "status": "measured"}])
+    run.replace_results("audit", [{"metric": "images", "value": 186, "status": "measured"}])
     write(document, run)
     write(document, run)
     assert run.comparison() == document

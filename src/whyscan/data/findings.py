@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-FEW = 10
+from whyscan.stats.scores import FEW
+
 _ORDER = ("fail", "warn", "note")
 
 

@@ -136,6 +136,7 @@ def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
         "n": row.get("n"),
         "p": p_value(row.get("p")),
         "p_holm": p_value(row.get("p_holm")),
+        "correction": "" if row.get("p_holm") is not None else str(row.get("correction") or ""),
         "test": str(row.get("test") or ""),
         "verdict": named,
         "sure": verdict not in ("", "could be chance"),

@@ -13,6 +13,8 @@ Labels = Int64[np.ndarray, " n"]
 Probabilities = Float64[np.ndarray, "n k"]
 Weights = Float64[np.ndarray, "*draws n"]
 
+FEW = 10
+"""With fewer scans than this on one side, a score of one class is not measured: two more scans would change it."""
 BINS = 15
 """Bins of equal width for calibration, as in Guo et al., "On calibration of modern neural networks" (2017)."""
 

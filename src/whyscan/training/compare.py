@@ -86,7 +86,12 @@ def result_rows(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
         interval = {"low": pair["low"], "high": pair["high"]}
         rows.append({**shared, "metric": "accuracy difference", "value": pair["difference"], **interval})
         rows.append({**shared, "method": pair["test"], "metric": "p", "value": pair["p"]})
-        rows.append({**shared, "method": f"{pair['test']}, Holm", "metric": "p", "value": pair["p_holm"]})
+        corrected = pair["p_holm"] is not None
+        reason = "" if corrected else pair["correction"]
+        rows.append({
+            **shared, "method": f"{pair['test']}, Holm", "metric": "p", "value": pair["p_holm"],
+            "status": "measured" if corrected else "skipped", "reason": reason,
+        })  # fmt: skip
     return rows
 
 

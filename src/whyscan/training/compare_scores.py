@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,9 +13,12 @@ from jaxtyping import Bool, Float64
 from whyscan.records.evidence import Evidence
 from whyscan.records.predictions import Predictions
 from whyscan.stats import intervals, scores, tests
+from whyscan.training import compare_text
 
 SURE = 0.05
-"""A corrected p-value below this is called a difference."""
+"""A p-value below this, corrected where the pair competes, is called a difference."""
+HOLM = "Holm"
+CHOSEN = "not corrected: chosen to differ"
 
 
 def add_subset(
@@ -62,24 +65,30 @@ def _measure(
     values = _table(labels, given, None)
     right = scores.hits(labels, given)
     held = [_count(groups, labels == c) for c in range(len(classes))]
-    absent = [name for name, n in zip(classes, held, strict=True) if n == 0]
+    scans = {name: int(np.count_nonzero(labels == c)) for c, name in enumerate(classes)}
     everyone = np.ones(labels.size, bool)
     for column, (metric, of) in enumerate(_columns(classes)):
         rows = labels == classes.index(of) if metric == "recall" and of is not None else everyone
         n = _count(groups, rows)
-        if np.isnan(values[column]):
-            yield (metric, of), Evidence.skipped(_reason(of, absent), n)
+        if reason := _too_few(metric, of, scans):
+            yield (metric, of), Evidence.skipped(reason, n)
             continue
         rarest = min(held) if of is None else min(held[classes.index(of)], _count(groups, labels != classes.index(of)))
         low, high = _interval(metric, float(values[column]), drawn[:, column], right, groups, rows, rarest)
         yield (metric, of), Evidence(float(values[column]), _or_none(low), _or_none(high), n)
 
 
-def _reason(of: str | None, absent: Sequence[str]) -> str:
-    """Why a figure of one class, or of all, could not be measured."""
-    if of is not None and of not in absent:
-        return f"only {of} in this subset"
-    return f"no {of or ', '.join(absent)} in this subset"
+def _too_few(metric: str, of: str | None, scans: Mapping[str, int]) -> str:
+    """Why a figure of one class, or a mean over all, is not measured here; "" where it is."""
+    if metric not in ("recall", "auroc", "macro_f1"):
+        return ""
+    few = {name: n for name, n in scans.items() if n < scores.FEW and of in (None, name)}
+    if few:
+        return f"{' and '.join(f'only {n} {name}' if n else f'no {name}' for name, n in few.items())} in this subset"
+    rest = sum(n for name, n in scans.items() if name != of)
+    if metric != "auroc" or rest >= scores.FEW:
+        return ""
+    return f"only {of}, and {rest} of any other class, in this subset" if rest else f"only {of} in this subset"
 
 
 def _interval(
@@ -115,7 +124,11 @@ def _or_none(value: float) -> float | None:
 def _pairs(
     names: Sequence[str], subset: str, right: Sequence[np.ndarray], groups: Sequence[str], accuracies: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Every pair of models on one subset; the subset's pairs are one family for Holm's correction."""
+    """Every pair of models on one subset. Those that compete are one family for Holm's correction.
+
+    A checkpoint that was kept because it is weak is surely worse: in the family it would only take from the others.
+    """
+    competing = set(compare_text.contest(names))
     grouped = len(set(groups)) < len(groups)
     pairs: list[dict[str, Any]] = []
     for i, j in combinations(range(len(names)), 2):
@@ -134,12 +147,15 @@ def _pairs(
                 "p": tests.sign_flip(difference.astype(np.int64), groups) if grouped else mcnemar,
                 "p_mcnemar": mcnemar,
                 "test": "permutation by group" if grouped else "McNemar",
+                "correction": HOLM if {names[i], names[j]} <= competing else CHOSEN,
             }
         )
-    corrected = tests.holm([pair["p"] for pair in pairs])
+    family = [pair["p"] for pair in pairs if pair["correction"] == HOLM]
+    corrected = iter(tests.holm(family).tolist())
+    found = [next(corrected) if pair["correction"] == HOLM else None for pair in pairs]
     return [
-        {**pair, "p_holm": float(p), "verdict": _verdict(pair["difference"], float(p))}
-        for pair, p in zip(pairs, corrected, strict=True)
+        {**pair, "p_holm": p, "verdict": _verdict(pair["difference"], pair["p"] if p is None else p)}
+        for pair, p in zip(pairs, found, strict=True)
     ]
 
 
