@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+import whyscan
 from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
@@ -50,21 +52,21 @@ def explain_stage(
     picks = gallery.pick(best, weak, per_case=settings.per_case, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
     scans: list[dict[str, Any]] = []
-    total = len(picks) * len(roles["all"])
     documents: dict[str, dict[str, Any]] = {name: {} for name in roles["all"]}
     failed: dict[str, str] = {}
+    unlocated: dict[str, str] = {}
     energies: list[dict[str, Any]] = []
-    for position, name in enumerate(roles["all"]):  # model by model: one network in memory at a time
+    for name in roles["all"]:  # model by model: one network in memory at a time
         classifier = checkpoint.load(run.model_folder(name))
         for number, picked in enumerate(picks):
-            progress(f"explaining with {name}", position * len(picks) + number, total)
+            progress(f"explaining with {name}", number, len(picks))
             entry = entries[best.paths[picked.row]]
             try:
                 documents[name][entry.name] = _explain_scan(run, classifier, entry, settings, ledger)
             except BadScan as error:  # the file changed since the audit, or hiding parts of it changes nothing
                 failed[entry.name] = str(error)
-        energies += _locate(classifier, catalogue, rows, settings, progress)
-    progress("explaining", total, total)
+        progress(f"explaining with {name}", len(picks), len(picks))
+        energies += _locate(classifier, catalogue, rows, settings, unlocated, progress)
     for picked in picks:
         path = best.paths[picked.row]
         if path in failed:
@@ -89,7 +91,7 @@ def explain_stage(
             "sampling": gallery.sentence(settings.per_case, settings.seed),
             "models": {"best": roles["best"], "weak": roles["weak"], "others": roles["others"]},
             "scans": scans,
-            "failed": [{"source": path, "reason": reason} for path, reason in failed.items()],
+            "failed": [{"source": path, "reason": reason} for path, reason in (unlocated | failed).items()],
             "energy": energies,
         },
     )
@@ -111,7 +113,10 @@ def _explain_scan(
 ) -> dict[str, Any]:
     """All pictures of one scan by one model: made, or found whole from an earlier try."""
     scan = read_entry(entry)
-    made_from = {"model": classifier.hash, "seed": settings.seed, "evaluations": settings.evaluations}
+    made_from = {
+        "model": classifier.hash, "seed": settings.seed, "evaluations": settings.evaluations,
+        "label": scan.label, "region": _region_hash(scan), "whyscan": whyscan.__version__,
+    }  # fmt: skip
     paths = {
         method: run.attribution_path(scan.content, classifier.name, method)
         for method in ("gradcam", LAYERED, "lime", "shap")
@@ -137,6 +142,13 @@ def _explain_scan(
             if scan.region is not None and scan.region.any()
         ],
     }
+
+
+def _region_hash(scan: Scan) -> str | None:
+    """The lesion is stored in the attributions, and is not part of a scan's content hash."""
+    if scan.region is None:
+        return None
+    return hashlib.sha256(str(scan.region.shape).encode() + np.packbits(scan.region).tobytes()).hexdigest()
 
 
 def explain_to_files(classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings) -> None:
@@ -165,11 +177,13 @@ def _locate(
     catalogue: Catalogue,
     rows: Sequence[SplitRow],
     settings: StudySettings,
+    failed: dict[str, str],
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Grad-CAM's energy in the lesion over many held-out scans, with an interval by duplicate group.
 
-    Only scans the model did not train on: holdout, clean test, validation.
+    Only scans the model did not train on: holdout, clean test, validation. A scan that cannot be read or explained is
+    left out, and `failed` gets its name and the reason.
     """
     entries = {entry.name: entry for entry in catalogue.entries}
     known = [
@@ -181,14 +195,20 @@ def _locate(
     energy, chance, groups = [], [], []
     for done, index in enumerate(order):
         progress(f"locating {classifier.name}", done, len(order))
-        scan = read_entry(entries[known[index].path])
-        if scan.region is None or not scan.region.any():
+        path = known[index].path
+        try:
+            scan = read_entry(entries[path])
+            if scan.region is None or not scan.region.any():
+                continue
+            found = _energy(explain(classifier, scan, "gradcam", "predicted", seed=settings.seed), scan)
+        except BadScan as error:
+            failed[path] = str(error)
             continue
-        found = _energy(explain(classifier, scan, "gradcam", "predicted", seed=settings.seed), scan)
         if found["value"] is not None:
             energy.append(found["value"])
             chance.append(found["chance"])
             groups.append(known[index].group)
+    progress(f"locating {classifier.name}", len(order), len(order))
     shared = {"model": classifier.name, "method": "gradcam", "subset": "held out, known lesion"}
     if not energy:
         nothing = Evidence.skipped("no held-out scan with a known lesion")

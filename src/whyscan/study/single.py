@@ -37,11 +37,12 @@ def explain_files(
         {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}]}.
 
     Raises:
-        BadInput: no scan at all, or a method, layer or target that does not exist.
+        BadInput: no scan at all, or a method, layer, target or label that does not exist.
         BadModel: the model cannot be opened.
     """
     chosen = [find(method, tuple(METHODS), "method") for method in methods]
     classifier = load(model)
+    true = None if label is None else find(label, classifier.classes, "label")
     sources = [file for path in paths for file in (scan_files(path) if path.is_dir() else [path])]
     if not sources:
         raise BadInput(f"no image in {', '.join(map(str, paths))}", "image files or folders of them", "check the path")
@@ -51,12 +52,11 @@ def explain_files(
     for number, source in enumerate(sources):
         progress("explaining", number, len(sources))
         try:
-            scan = read_scan(source, label=label, source=source.name)
-        except BadScan as error:
+            scan = read_scan(source, label=true, source=source.name)
+            found = _explain(classifier, scan, chosen, layers, targets, samples, seed)
+            done.append(_write(found, scan, out, stems[number]))
+        except BadScan as error:  # it cannot be read, or is blank, so that hiding parts of it changes nothing
             failed.append({"source": source.name, "error": str(error)})
-            continue
-        found = _explain(classifier, scan, chosen, layers, targets, samples, seed)
-        done.append(_write(found, scan, out, stems[number]))
     progress("explaining", len(sources), len(sources))
     return {"scans": done, "failed": failed}
 
