@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from whyscan.errors import WhyscanError
+from whyscan.errors import BadRun, WhyscanError
 from whyscan.progress import Progress, quiet
 
 INTERRUPTED = 130
@@ -20,7 +20,10 @@ INTERRUPTED = 130
 
 @contextmanager
 def bars() -> Iterator[Progress]:
-    """Progress bars on standard error, one per kind of work; nothing at all outside a terminal."""
+    """Progress bars on standard error for the work under way; nothing at all outside a terminal.
+
+    A bar goes when its work is done: a study of many epochs would otherwise fill the screen.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield quiet
@@ -30,6 +33,10 @@ def bars() -> Iterator[Progress]:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:
+            if done >= total:
+                if what in tasks:
+                    shown.remove_task(tasks.pop(what))
+                return
             if what not in tasks:
                 tasks[what] = shown.add_task(what, total=total)
             shown.update(tasks[what], completed=done, total=total)
@@ -43,20 +50,24 @@ def exits(as_json: bool) -> Iterator[None]:
     try:
         yield
     except WhyscanError as error:
-        if as_json:
-            document = {
-                "error": type(error).__name__,
-                "came": error.came,
-                "expected": error.expected,
-                "mend": error.mend,
-            }
-            say_json(document)
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
-        Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)
-        raise SystemExit(error.exit_code) from None
+        raise SystemExit(_tell(error, as_json)) from None
+    except OSError as error:  # a full disk, or a right that is missing, where nobody looked for it
+        came = f"the system refused: {error.strerror or type(error).__name__}"
+        came += f" ({error.filename})" if error.filename is not None else ""
+        refused = BadRun(came, "files that can be read, and a folder with room", "mend that, and run the command again")
+        raise SystemExit(_tell(refused, as_json)) from error
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted. What was finished is kept; --resume goes on from there.")
         raise SystemExit(INTERRUPTED) from None
+
+
+def _tell(error: WhyscanError, as_json: bool) -> int:
+    """Say what went wrong, and give the exit code."""
+    if as_json:
+        say_json({"error": type(error).__name__, "came": error.came, "expected": error.expected, "mend": error.mend})
+    Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
+    Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)
+    return error.exit_code
 
 
 def say(*lines: str) -> None:
