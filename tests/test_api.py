@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import whyscan
-from whyscan.errors import BadModel
+from whyscan.errors import BadInput, BadModel
 
 
 def test_every_public_name_is_there() -> None:
@@ -85,3 +85,19 @@ def test_a_module_that_returns_a_dict_is_refused() -> None:
 
     with pytest.raises(BadModel, match="dict"):
         whyscan.load(Dictionary(2), classes=["a", "b"], input_size=32)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True])
+def test_a_seed_that_cannot_be_used_is_named_before_anything_is_written(
+    phantoms: Path, tmp_path: Path, seed: int
+) -> None:
+    for verb in (
+        lambda: whyscan.audit(phantoms, tmp_path / "run", seed=seed),
+        lambda: whyscan.train(phantoms, tmp_path / "run", (), seed=seed),
+        lambda: whyscan.compare(tmp_path / "run", seed=seed),
+        lambda: whyscan.demo(tmp_path / "run", seed=seed),
+        lambda: whyscan.StudySettings(seed=seed),
+    ):
+        with pytest.raises(BadInput, match="seed = "):
+            verb()
+    assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ from whyscan.records.run import Run
 from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import run as stages
-from whyscan.study.settings import Plan, StudySettings, plans
+from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.training.settings import TrainSettings
 
 __all__ = [
@@ -61,8 +61,10 @@ def audit(
 
     Raises:
         BadData: no images, one class only, or folders that do not fit each other.
+        BadInput: the seed cannot be used.
         BadRun: the run folder cannot be used.
     """
+    check_seed(seed)
     catalogue = open_catalogue(Path(data))
     with stages.workspace(Path(out), Path(data), {"audit": {"seed": seed}}, resume=resume) as run:
         stages.audit_stage(run, catalogue, seed=seed, progress=progress)
@@ -76,7 +78,7 @@ def train(
     out: str | Path,
     chosen: Sequence[Plan],
     *,
-    seed: int = 0,
+    seed: int | None = None,
     resume: bool = False,
     progress: Progress = quiet,
 ) -> Run:
@@ -86,17 +88,19 @@ def train(
         data: as for `audit`.
         out: the run folder; gets models/<name>/ for every plan.
         chosen: what to train; `whyscan.plans` makes them from names.
-        seed: of the split.
+        seed: of the split; None is the audit's where there is one, else 0.
         resume: go on where an earlier try stopped.
 
     Raises:
-        BadData, BadModel, BadRun: see their texts.
+        BadData, BadInput, BadModel, BadRun: see their texts.
         Diverged: the loss was not a number before there was a good epoch.
     """
     catalogue = open_catalogue(Path(data))
     asked = {"models": {plan.name: plan.describe() for plan in chosen}}
     begun = any((Path(out) / "models").glob("*"))  # a training that was killed leaves a folder and no model in it
     audited = Run(Path(out)).splits_path.is_file() and not begun
+    stages.check_plans(Run(Path(out)), chosen)
+    seed = stages.split_seed(Run(Path(out)), seed)
     with stages.workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
         rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)
         stages.train_stage(run, catalogue, rows, chosen, resume=resume, progress=progress)
@@ -107,8 +111,10 @@ def compare(run: str | Path, *, seed: int = 0) -> Mapping[str, Any]:
     """Scores with intervals, paired tests, the best and the weak model of a run.
 
     Raises:
+        BadInput: the seed cannot be used.
         BadRun: not a run, or a run without a trained model.
     """
+    check_seed(seed)
     opened = Run.open(run)
     with stages.workspace(opened.folder, None, {}, resume=True) as found:
         return stages.compare_stage(found, seed=seed)
@@ -131,10 +137,15 @@ def study(
         out: the run folder.
         chosen: models to train.
         models: or models that exist already, by the names they shall have in the run.
-        settings: how much is explained.
+        settings: how much is explained, and the seed; by default the seed of the run's audit, where there is one.
         resume: go on where an earlier try stopped.
+
+    Raises:
+        BadData, BadInput, BadModel, BadRun: see their texts.
     """
-    settings = settings or StudySettings()
+    if settings is None or resume:
+        seed = stages.split_seed(Run(Path(out)), None if settings is None else settings.seed)
+        settings = settings or StudySettings(seed=seed)
     run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
     page.write(run)
     return run
@@ -157,6 +168,7 @@ def demo(out: str | Path, *, seed: int = 0, resume: bool = False, progress: Prog
         seed: of the phantoms, the split and the training.
         resume: go on where an earlier try stopped.
     """
+    check_seed(seed)
     run = demonstration.demo(Path(out), seed=seed, resume=resume, progress=progress)
     page.write(run)
     return run

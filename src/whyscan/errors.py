@@ -9,6 +9,15 @@ whyscan.errors.BadScan: slice.jpg is 0 bytes long. Expected: an image. To mend i
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    r"""Text that every record can hold: a byte NN of a file's name that is not UTF-8 becomes \udcNN, spelt out.
+
+    >>> print(printable("caf\udce9.png"))
+    caf\udce9.png
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class WhyscanError(Exception):
     """The root: whatever whyscan refuses, it refuses with one of these.
 
@@ -21,6 +30,7 @@ class WhyscanError(Exception):
     exit_code = 2
 
     def __init__(self, came: str, expected: str, mend: str) -> None:
+        came, expected, mend = printable(came), printable(expected), printable(mend)
         super().__init__(came, expected, mend)
         self.came, self.expected, self.mend = came, expected, mend
 

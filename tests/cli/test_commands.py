@@ -81,3 +81,12 @@ def test_a_run_folder_is_not_overwritten_by_mistake(phantoms: Path, tmp_path: Pa
     assert again.exit_code == 3
     assert "--resume" in again.stderr
     assert runner.invoke(app, [*arguments, "--resume"]).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["audit", "train", "compare", "study", "demo", "explain"])
+def test_a_negative_seed_is_refused(command: str, tmp_path: Path) -> None:
+    place = [] if command in ("compare", "demo") else ["--out", str(tmp_path / "o")]
+    words = {"demo": [], "explain": ["m", "x.png"]}.get(command, ["d"])
+    result = runner.invoke(app, [command, *words, *place, "--seed", "-1"])
+    assert result.exit_code == 2 and "--seed" in result.stderr
+    assert list(tmp_path.iterdir()) == []

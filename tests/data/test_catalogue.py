@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from whyscan.data.catalogue import open_catalogue
-from whyscan.errors import BadData
+from whyscan.data.read import read_entry
+from whyscan.errors import BadData, BadScan
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -142,3 +145,17 @@ def test_a_folder_that_may_not_be_opened_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(BadData, match=r"^b cannot be listed \(Permission denied\)"):
         open_catalogue(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse or translate such names")
+def test_names_that_are_not_utf8_are_spelt_out(tmp_path: Path) -> None:
+    for name in (b"caf\xe9/1.png", b"b/\xff.png"):
+        path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))  # noqa: PTH118 - of bytes
+        touch(tmp_path, str(path))
+    catalogue = open_catalogue(tmp_path)
+    assert [entry.name for entry in catalogue.entries] == ["b/\\udcff.png", "caf\\udce9/1.png"]
+    assert catalogue.classes == ("b", "caf\\udce9")
+    assert all(entry.path.is_file() for entry in catalogue.entries)
+    with pytest.raises(BadScan) as caught:
+        read_entry(catalogue.entries[0])
+    assert str(caught.value).encode().startswith(b"\\udcff.png is 0 bytes")

@@ -347,6 +347,6 @@ def test_a_file_that_may_not_be_read_is_a_bad_scan(tmp_path: Path, fails: str, m
 
 
 def test_a_missing_file_is_named_without_its_place(tmp_path: Path) -> None:
-    with pytest.raises(BadScan, match="gone.png is missing") as caught:
+    with pytest.raises(BadScan, match=r"gone\.png is missing") as caught:
         read_scan(tmp_path / "gone.png")
     assert str(tmp_path) not in str(caught.value)

@@ -207,3 +207,9 @@ def test_killed_between_any_two_steps_a_whole_model_is_left(classifier, folder, 
     back = checkpoint.load(folder)
     assert (back.hash != classifier.hash) is new
     assert checkpoint.save(classifier, folder).hash == checkpoint.load(folder).hash == classifier.hash
+
+
+def test_a_record_that_cannot_take_its_place_is_named(classifier, tmp_path):
+    (tmp_path / "small" / "model.json").mkdir(parents=True)
+    with pytest.raises(BadRun, match=r"model\.json could not be written"):
+        checkpoint.save(classifier, tmp_path / "small")

@@ -117,3 +117,15 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadRun, match="could not be written"), files.locked(tmp_path / "file"):
         pass
+
+
+def test_what_cannot_be_deleted_or_moved_is_named(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    files.write_text(tmp_path / "full" / "a", "a")
+    with pytest.raises(BadRun, match="full could not be written"):
+        files.remove(tmp_path / "full")  # a folder is no file
+    with pytest.raises(BadRun, match="b could not be written"):
+        files.rename(tmp_path / "gone", tmp_path / "b")
+    files.remove(tmp_path / "gone")
+    files.rename(tmp_path / "full" / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "a"

@@ -44,7 +44,8 @@ def test_subsets(subset, rows) -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "path,label\n", "path,label,group,split,leaked,p:a\n1,zebra,g,train,false,0.5\n",
-     "path,label,group,split,leaked,p:a\n1,a,g,train,false,half\n", "path,label,p:a\n1,a,0.5\n"],
+     "path,label,group,split,leaked,p:a\n1,a,g,train,false,half\n", "path,label,p:a\n1,a,0.5\n",
+     "path,label,group,split,leaked,p:a\n1,a,g,train\n", "path,label,p:a,group,split,leaked\n1,a,0.5,g\n"],
 )  # fmt: skip
 def test_damaged_tables_are_named(content, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(content)

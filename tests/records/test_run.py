@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whyscan.errors import BadRun
+from whyscan.errors import BadInput, BadRun
 from whyscan.records import files
 from whyscan.records.attribution import Attribution
 from whyscan.records.geometry import Geometry
@@ -81,3 +81,18 @@ def test_attributions_are_read_from_inside_the_run_only(run: Run, tmp_path: Path
     for outside in ("../a.npz", str(tmp_path.parent / "a.npz")):
         with pytest.raises(BadRun, match="leads out of the run"):
             run.attributions(outside)
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "a/b", "", ".", "..", ".hidden", "a b", "/abs", "a\\b", "a\n"])
+def test_a_models_name_cannot_lead_out_of_the_run(run: Run, name: str) -> None:
+    with pytest.raises(BadInput, match="model name"):
+        run.model_folder(name)
+    assert run.model_folder("resnet50.tv_in1k-weak").parent == run.folder / "models"
+
+
+@pytest.mark.parametrize("damage", ["metric,value\nleaks,251\n", ",".join(RESULT_COLUMNS) + "\naudit,m\n"])
+def test_a_damaged_table_of_results_is_named(run: Run, damage: str) -> None:
+    run.results_path.write_text(damage)
+    with pytest.raises(BadRun, match=r"results\.csv is damaged \(row 2\)"):
+        run.replace_results("audit", [{"metric": "leaks", "value": 251}])
+    assert run.results_path.read_text() == damage

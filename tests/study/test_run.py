@@ -7,21 +7,25 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from whyscan import api
 from whyscan.data.catalogue import Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import read_splits
-from whyscan.errors import BadData, BadRun, BadScan
+from whyscan.errors import BadData, BadInput, BadModel, BadRun, BadScan
 from whyscan.models.backbones import build
 from whyscan.models.weights import serialise
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study import explaining
+from whyscan.study import run as stages
 from whyscan.study.ledger import Ledger
 
 
@@ -201,6 +205,62 @@ def test_another_weights_file_of_the_same_name_is_refused(
     weights.write_bytes(serialise(other.network))
     with pytest.raises(BadRun, match="trunk"):
         api.train(phantoms, tmp_path / "run", [plan], resume=True)
+
+
+@pytest.mark.parametrize(("backbone", "weights"), [("mobilenet_v9", "none"), ("vgg16", "gone"), ("vgg16", "other")])
+def test_a_mistake_in_the_second_plan_is_found_before_the_audit(
+    studied: Run, phantoms: Path, tmp_path: Path, tiny_plans: tuple[api.Plan, ...], backbone: str, weights: str
+) -> None:
+    if weights != "none":
+        weights = str(tmp_path / f"{weights}.safetensors")
+    save_file({"w": torch.zeros(1)}, tmp_path / "other.safetensors", {"timm_model": "resnet18"})
+    chosen = (tiny_plans[0], replace(tiny_plans[1], name="second", backbone=backbone, weights=weights))
+    for verb in (api.train, api.study):
+        with pytest.raises(BadModel):
+            verb(phantoms, tmp_path / "run", chosen=chosen)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_models_name_that_leads_out_of_the_run_is_refused_before_the_audit(
+    studied: Run, phantoms: Path, tmp_path: Path
+) -> None:
+    model = api.load(studied.model_folder("test_resnet"))
+    with pytest.raises(BadInput, match="escaped"):
+        api.study(phantoms, tmp_path / "run", models={"best": model, "../../escaped": model})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_seed_of_the_audit_holds_for_the_run(
+    phantoms: Path, tmp_path: Path, tiny_plans: tuple[api.Plan, ...], quick_settings: api.StudySettings
+) -> None:
+    out = tmp_path / "run"
+    api.audit(phantoms, out, seed=3)
+    before = read_splits(out / "splits.csv")
+    for asked in (0, 4):
+        with pytest.raises(BadRun, match=f"seed 3, and seed {asked}"):
+            api.train(phantoms, out, tiny_plans[:1], seed=asked)
+    with pytest.raises(BadRun, match="seed 3, and seed 0"):
+        api.study(phantoms, out, chosen=tiny_plans[:1], settings=quick_settings, resume=True)
+    run = api.train(phantoms, out, tiny_plans[:1])
+    assert read_splits(out / "splits.csv") == before
+    audit = run.audit()
+    assert audit is not None and audit["seed"] == 3
+    assert stages.split_seed(run, 3) == stages.split_seed(run, None) == 3
+    assert (stages.split_seed(Run(tmp_path), None), stages.split_seed(Run(tmp_path), 5)) == (0, 5)
+
+
+def test_the_versions_that_began_a_run_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def touch() -> dict[str, Any]:
+        with stages.workspace(tmp_path / "run", None, {}, resume=True) as run:
+            return dict(run.manifest())
+
+    first = touch()
+    assert "later_versions" not in touch()
+    monkeypatch.setattr(stages, "versions", lambda: {**first["versions"], "torch": "99.0"})
+    touch()
+    last = touch()
+    assert last["versions"] == first["versions"]
+    assert [each["torch"] for each in last["later_versions"]] == ["99.0"]
 
 
 def test_a_scan_that_cannot_be_explained_is_named_and_the_rest_goes_on(

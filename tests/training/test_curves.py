@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -47,3 +49,43 @@ def test_without_tensorboard_nothing_is_written(tmp_path: Path, monkeypatch: pyt
     with curves.board(tmp_path / "events", ROWS) as tell:
         tell(ROW)
     assert not (tmp_path / "events").exists()
+
+
+def test_the_events_do_not_name_this_machine(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    with curves.board(tmp_path / "events", ROWS):
+        pass
+    (found,) = (tmp_path / "events").iterdir()
+    assert found.name == "events.out.tfevents.0.whyscan"
+    assert socket.gethostname().encode() not in found.read_bytes()
+
+
+@pytest.mark.parametrize("at", ["open", "write", "close"])
+def test_a_full_disk_stops_the_events_and_not_the_training(
+    tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    class Full:
+        def refuse(self, moment: str) -> None:
+            told.append(moment)
+            if moment == at:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        def __init__(self) -> None:
+            self.refuse("open")
+
+        def add_scalar(self, *arguments: object) -> None:
+            self.refuse("write")
+
+        def flush(self) -> None:
+            pass
+
+        def close(self) -> None:
+            self.refuse("close")
+
+    monkeypatch.setattr(curves, "_writer", lambda folder: Full())
+    with curves.board(tmp_path / "events", ROWS[:1]) as tell:
+        tell(ROWS[1])
+    assert told.count("write") == {"open": 0, "write": 1, "close": 10}[at]
+    assert ("No space left" in caplog.text) == (at != "close")

@@ -101,3 +101,18 @@ def test_a_trunk_that_answers_with_nan_is_refused(
     with pytest.raises(BadModel, match="NaN"):
         trunk_features(network, cache, [squares[1][0].content], tmp_path, bfloat16=False)
     assert not list(tmp_path.glob("features-*/*.npz"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"no archive at all"])
+def test_a_damaged_part_is_computed_again(
+    squares: Data, cache: PixelCache, network: Network, tmp_path: Path, damage: bytes
+) -> None:
+    contents, seen = [row.content for row in squares[1][:4]], _count(network)
+    first = trunk_features(network, cache, contents, tmp_path, bfloat16=False)
+    (part,) = tmp_path.glob("features-*/*.npz")
+    part.write_bytes(damage)
+    again = trunk_features(network, cache, contents, tmp_path, bfloat16=False)
+    np.testing.assert_array_equal(again, first)
+    assert sum(seen) == 8
+    trunk_features(network, cache, contents, tmp_path, bfloat16=False)
+    assert sum(seen) == 8

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from whyscan.data.catalogue import Catalogue
 from whyscan.data.read import read_entry
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadData
+from whyscan.errors import BadData, BadScan
 from whyscan.records.geometry import Geometry
 from whyscan.training import pixels
 from whyscan.training.pixels import open_pixels
@@ -111,3 +112,18 @@ def test_a_row_without_a_scan_is_named(data: Data, tmp_path: Path, change: dict[
     odd = dataclasses.replace(rows[0], **change)  # type: ignore[arg-type]
     with pytest.raises(BadData, match=message):
         open_pixels(catalogue, [odd, *rows[1:]], (16, 16), "stretch", tmp_path / "cache")
+
+
+def test_a_scan_that_cannot_be_read_is_no_trouble_with_writing(
+    squares: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, opened = squares[0].entries[3].path, Path.open
+
+    def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self == lost:
+            raise PermissionError(13, "Permission denied")
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(BadScan, match="Permission denied"):
+        open_pixels(*squares, (48, 48), "stretch", tmp_path)

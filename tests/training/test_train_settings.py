@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from whyscan.errors import BadInput
+from whyscan.models.compiled import has_bfloat16
 from whyscan.training.settings import TrainSettings, native_bfloat16
 
 
@@ -27,6 +29,15 @@ def test_an_impossible_value_is_refused_by_name(name: str, value: Any) -> None:
 def test_none_switches_off_what_can_be_switched_off() -> None:
     settings = TrainSettings(patience=None, clip=None, weak_target=None, input_size=None, head_epochs=None)
     assert settings.describe()["clip"] is None
+
+
+@pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16", "sve_bf16", "bf16", "avx_ne_convert", "avx2"])
+def test_training_and_explaining_agree_on_what_the_processor_can_do(
+    feature: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
+    able = feature.endswith("bf16")
+    assert native_bfloat16() == has_bfloat16(torch.device("cpu")) == able
 
 
 @pytest.mark.parametrize(("unfreeze", "blocks"), [("all", None), ("last-1", 1), ("last-12", 12)])

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 Data = Annotated[Path, typer.Argument(help="A folder per class (with or without train/test folders), or a CSV.")]
 RunFolder = Annotated[Path, typer.Argument(help="The --out folder of a study.")]
 Out = Annotated[Path, typer.Option("--out", help="The run folder to write.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same splits, weights and samples.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same splits, weights and samples.")]
+RunSeed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Same seed, same splits, weights and samples; by default the audit's, or 0."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on in a run folder that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Backbone = Annotated[
@@ -64,7 +68,7 @@ def train(
     input_size: InputSize = None,
     unfreeze: Unfreeze = None,
     batch: Batch = None,
-    seed: Seed = 0,
+    seed: RunSeed = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
@@ -73,6 +77,7 @@ def train(
         from whyscan import api
 
         _own_process()
+        seed = _run_seed(out, seed)
         chosen = _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
         run = api.train(data, out, chosen, seed=seed, resume=resume, progress=progress)
         models = {name: run.model(name) for name in run.models()}
@@ -158,7 +163,7 @@ def study(
     batch: Batch = None,
     per_case: Annotated[int, typer.Option("--per-case", help="Gallery scans per class and case.")] = 1,
     samples: Annotated[int, typer.Option("--samples", help="Evaluations that LIME and SHAP share, a scan.")] = 300,
-    seed: Seed = 0,
+    seed: RunSeed = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
@@ -167,6 +172,7 @@ def study(
         from whyscan import api
 
         _own_process()
+        seed = _run_seed(out, seed)
         models = _models(model)
         if models and backbone:
             raise BadInput("both --backbone and --model", "one of them", "train in one run, compare models in another")
@@ -201,6 +207,14 @@ def _own_process() -> None:
     from whyscan.models import process
 
     process.keep_allocations()
+
+
+def _run_seed(out: Path, seed: int | None) -> int:
+    """One seed for all of a run, so that `train` and `study` do not split anew what `audit --seed 3` has split."""
+    from whyscan.records.run import Run
+    from whyscan.study.run import split_seed
+
+    return split_seed(Run(out), seed)
 
 
 def _say_study(report: Path, comparison: Any, json: bool) -> None:

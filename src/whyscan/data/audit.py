@@ -19,7 +19,7 @@ from whyscan.data.duplicates import Duplicates, find_duplicates
 from whyscan.data.features import Features, examine_all, stack
 from whyscan.data.findings import findings
 from whyscan.data.split import SPLITS, SplitRow, assign
-from whyscan.errors import BadData
+from whyscan.errors import BadData, printable
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 
@@ -122,7 +122,7 @@ def _document(
     patients = [entry.patient is not None for entry in entries]
     return {
         "whyscan": __version__,
-        "name": catalogue.root.resolve().name,
+        "name": printable(catalogue.root.resolve().name),
         "images": len(entries),
         "readable": sum(bool(each.content) for each in features),
         "classes": _classes(catalogue),

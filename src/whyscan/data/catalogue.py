@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whyscan.data.decode import ENDINGS
-from whyscan.errors import BadData
+from whyscan.errors import BadData, printable
 
 # A validation folder belongs to the part that may be looked at while training.
 OFFICIAL = {
@@ -24,7 +24,8 @@ class Entry:
     """One row.
 
     Attributes:
-        name: the path relative to the data set's root, with forward slashes: the scan's name in every table.
+        name: the path relative to the data set's root, with forward slashes: the scan's name in every table. A byte
+            NN that is not UTF-8 is spelt out as \\udcNN.
         path: the file.
         label: the class it is filed under.
         patient: its patient, or None where the data set does not say.
@@ -131,10 +132,13 @@ def _from_class_folders(root: Path, part: Path, official: str | None) -> list[En
                 "add them, or remove the folder",
             )
     return [
-        Entry(file.relative_to(root).as_posix(), file, folder.name, official=official, mask=_mask_beside(root, file))
+        Entry(
+            printable(file.relative_to(root).as_posix()), file, printable(folder.name), official=official,
+            mask=_mask_beside(root, file),
+        )
         for folder, files in filled.items()
         for file in files
-    ]
+    ]  # fmt: skip
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -210,7 +214,9 @@ def _entry(table: Path, number: int, row: dict[str, str]) -> Entry:
 
 
 def _inside(table: Path, number: int, written: str) -> Path:
-    root = Path(os.path.abspath(table.parent))  # "../x" is below "." for pathlib, so the check needs a whole path
+    root = Path(
+        os.path.normpath(Path.cwd() / table.parent)
+    )  # "../x" is below "." for pathlib, so the check needs a whole path
     path = Path(os.path.normpath(root / written.replace("\\", "/")))
     if "\0" in written or not path.is_relative_to(root) or path == root:
         raise _bad_row(

@@ -71,8 +71,8 @@ def decode(path: Path, *, frame: int | None = None) -> Decoded:
         frame: which page of a file that has several.
 
     Raises:
-        BadScan: missing, not readable for this user, empty, not an image, damaged, too small, too large, of several pages, or of a kind of
-            value that has no stated scale.
+        BadScan: missing, not readable for this user, empty, not an image, damaged, too small, too large, of several
+            pages, or of a kind of value that has no stated scale.
     """
     with _opened(path) as file:
         image = _header(path, file)

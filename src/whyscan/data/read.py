@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32
 from whyscan.data.catalogue import Entry, images_below
 from whyscan.data.decode import ENDINGS, Decoded, decode
 from whyscan.data.scan import Scan, content_hash
-from whyscan.errors import BadScan
+from whyscan.errors import BadScan, printable
 
 
 def read_scan(
@@ -39,7 +39,7 @@ def read_scan(
     return Scan(
         _pixels(decoded),
         content_hash(decoded.values),
-        source=path.name if source is None else source,
+        source=printable(path.name if source is None else source),
         label=label,
         patient=patient,
         region=None if mask is None else read_region(Path(mask), decoded.values.shape[:2]),

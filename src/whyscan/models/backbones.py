@@ -99,6 +99,23 @@ def find_backbone(name: str) -> Backbone:
     return Backbone(name, config.input_size[-1], Normalisation(tuple(config.mean), tuple(config.std)))
 
 
+def choose(backbone: str, weights: str | Path) -> tuple[Backbone, weights_files.WeightsFile | None]:
+    """A backbone and the weights file for it, None for "imagenet" and "none": all that can be checked in a moment.
+
+    Raises:
+        BadModel: an unknown backbone, a weights file that cannot be read or belongs to another architecture, or no
+            ImageNet weights of that name.
+    """
+    entry = find_backbone(backbone)
+    if weights == "imagenet":
+        _check_has_weights(entry.architecture)
+    if weights in ("imagenet", "none"):
+        return entry, None
+    file = weights_files.read_weights(Path(weights))
+    _check_same(file, backbone, entry)
+    return entry, file
+
+
 def build(
     backbone: str,
     weights: str | Path,
@@ -126,10 +143,7 @@ def build(
         BadModel: an unknown backbone, or weights that cannot be had or do not fit.
         BadInput: the classes, the head or the input size cannot be used.
     """
-    entry = find_backbone(backbone)
-    file = None if weights in ("imagenet", "none") else weights_files.read_weights(Path(weights))
-    if file is not None:
-        _check_same(file, backbone, entry)
+    entry, file = choose(backbone, weights)
     normalisation = (file and file.normalisation) or entry.normalisation
     arguments = {**entry.arguments, **((file and file.arguments) or {})}
     size = input_size or entry.input_size
@@ -209,10 +223,8 @@ def _make_trunk(architecture: str, arguments: Mapping[str, Any], pretrained: boo
     """timm's model without its classifier: normalised pixels -> pooled features (n, d)."""
     timm = _timm()
     _check_arguments(architecture, arguments)
-    if pretrained and not _has_weights(architecture):
-        raise BadModel(
-            f"timm has no ImageNet weights for {architecture}", "weights", "give a .safetensors file, or 'none'"
-        )
+    if pretrained:
+        _check_has_weights(architecture)
     try:
         trunk = timm.create_model(architecture, pretrained=pretrained, num_classes=0, **arguments)
     except TypeError as error:
@@ -260,8 +272,11 @@ def _grid_argument(architecture: str, size: int) -> dict[str, int]:
     return {"img_size": size} if config.fixed_input_size and size != config.input_size[-1] else {}
 
 
-def _has_weights(architecture: str) -> bool:
-    return bool(_timm().get_pretrained_cfg(architecture).has_weights)
+def _check_has_weights(architecture: str) -> None:
+    if not _timm().get_pretrained_cfg(architecture).has_weights:
+        raise BadModel(
+            f"timm has no ImageNet weights for {architecture}", "weights", "give a .safetensors file, or 'none'"
+        )
 
 
 def _timm() -> Any:

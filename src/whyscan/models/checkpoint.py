@@ -54,7 +54,7 @@ def save(classifier: Classifier, folder: Path, *, name: str | None = None) -> Cl
     with files.atomic(folder / _WEIGHTS) as file:
         file.write(content)
         files.write_json(folder / _NEXT, record)
-    (folder / _NEXT).replace(folder / _RECORD)
+    files.rename(folder / _NEXT, folder / _RECORD)
     return dataclasses.replace(saved, about=record)
 
 

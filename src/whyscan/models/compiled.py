@@ -11,6 +11,9 @@ from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softm
 
 PLAIN, FAST = "torch float32", "torch bfloat16 channels-last"
 
+# Those that multiply bfloat16; avx_ne_convert, for one, converts it only.
+_BFLOAT16 = ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16")
+
 
 def fast_predict(
     classifier: Classifier, probe: Pixels, *, tolerance: float = 0.01, batch: int = 16
@@ -45,7 +48,7 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return device.type == "cpu" and any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return device.type == "cpu" and any(features.get(name) for name in _BFLOAT16)
 
 
 def _plain(classifier: Classifier, batch: int) -> Predict:

@@ -63,6 +63,22 @@ def unwritable(path: Path, error: OSError) -> BadRun:
     )
 
 
+def remove(path: Path) -> None:
+    """Delete a file that may be missing. Raises BadRun where the system refuses."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def rename(path: Path, to: Path) -> None:
+    """Let a whole file take another's place. Raises BadRun where the system refuses."""
+    try:
+        path.replace(to)
+    except OSError as error:
+        raise unwritable(to, error) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     with atomic(path) as file:
         file.write(content)

@@ -66,6 +66,8 @@ class Predictions:
         rows = files.read_rows(path)
         try:
             classes = tuple(column[2:] for column in rows[0] if column.startswith("p:"))
+            if torn := [number for number, row in enumerate(rows, start=2) if None in row.values()]:
+                raise ValueError(f"row {torn[0]} is short")
             return cls(
                 model,
                 classes,
@@ -76,7 +78,7 @@ class Predictions:
                 np.array([row["leaked"] == "true" for row in rows], bool),
                 np.array([[float(row[f"p:{name}"]) for name in classes] for row in rows], np.float64),
             )
-        except (IndexError, KeyError, ValueError) as error:
+        except (IndexError, KeyError, ValueError, TypeError) as error:
             raise BadRun(
                 f"{path} is damaged ({error})", "a table of predictions", "evaluate the model again"
             ) from error

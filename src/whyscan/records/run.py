@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whyscan.errors import BadRun
+from whyscan.errors import BadInput, BadRun
 from whyscan.records import files
 from whyscan.records.attribution import Attribution, load_all
 from whyscan.records.predictions import Predictions
@@ -82,6 +83,11 @@ class Run:
         return self.folder / "report.html"
 
     def model_folder(self, name: str) -> Path:
+        """Raises BadInput where the name is more than a folder's name: it could lead out of the run."""
+        if not re.fullmatch(r"(?!\.)[\w.-]+", name):
+            raise BadInput(
+                f"the model name {name!r}", "letters, digits, '_', '-' and '.', the first not a dot", "rename it"
+            )
         return self.folder / "models" / name
 
     def attribution_path(self, scan: str, model: str, method: str) -> Path:
@@ -132,7 +138,16 @@ class Run:
         return load_all(path)
 
     def results(self) -> list[dict[str, str]]:
-        return files.read_rows(self.results_path) if self.results_path.is_file() else []
+        """Every figure so far. Raises BadRun where the table is damaged."""
+        rows = files.read_rows(self.results_path) if self.results_path.is_file() else []
+        for number, row in enumerate(rows, start=2):
+            if tuple(row) != RESULT_COLUMNS or None in row.values():
+                raise BadRun(
+                    f"{self.results_path} is damaged (row {number})",
+                    f"the columns {', '.join(RESULT_COLUMNS)}",
+                    "delete it and run the stages again",
+                )
+        return rows
 
     def replace_results(self, stage: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write a stage's figures into results.csv in place of what that stage wrote before."""

@@ -14,15 +14,15 @@ import whyscan
 from whyscan.data.audit import audit, write_audit
 from whyscan.data.catalogue import Catalogue, open_catalogue
 from whyscan.data.split import SplitRow, read_splits, write_splits
-from whyscan.errors import BadData, BadRun
-from whyscan.models import checkpoint
+from whyscan.errors import BadData, BadRun, printable
+from whyscan.models import backbones, checkpoint
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study import explaining
 from whyscan.study.ledger import Ledger, digest
-from whyscan.study.settings import Plan, StudySettings
+from whyscan.study.settings import Plan, StudySettings, check_seed
 from whyscan.training import compare
 from whyscan.training.evaluate import evaluate
 from whyscan.training.train import train
@@ -39,7 +39,7 @@ def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resu
     run = Run(folder)
     with files.locked(folder):
         known: dict[str, Any] = dict(run.manifest()) if run.manifest_path.is_file() else {}
-        name = data.resolve().name if data is not None else known.get("data", "")
+        name = printable(data.resolve().name) if data is not None else known.get("data", "")
         if known and not resume:
             raise BadRun(
                 f"{folder} holds a run already", "a new folder, or --resume", "add --resume or choose another --out"
@@ -47,14 +47,24 @@ def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resu
         if known and known.get("data", name) != name:
             raise BadRun(f"{folder} is a run on {known['data']}", f"the same data, not {name}", "choose another --out")
         manifest = {
-            "whyscan": whyscan.__version__,
+            "whyscan": known.get("whyscan", whyscan.__version__),
             "created": known.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
             "data": name,
             "asked": {**known.get("asked", {}), **asked},
-            "versions": versions(),
+            **_versions(known),
         }
         files.write_json(run.manifest_path, manifest)
         yield run
+
+
+def _versions(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that began the run stay; others that worked in it later are listed beside them, once each."""
+    began = known.get("versions", versions())
+    ours = {"whyscan": whyscan.__version__, **versions()}
+    later = list(known.get("later_versions", []))
+    if ours not in [{"whyscan": known.get("whyscan", ours["whyscan"]), **began}, *later]:
+        later.append(ours)
+    return {"versions": began, **({"later_versions": later} if later else {})}
 
 
 def versions() -> dict[str, str]:
@@ -66,6 +76,25 @@ def versions() -> dict[str, str]:
 
 def ledger(run: Run) -> Ledger:
     return Ledger(run.folder / "ledger.jsonl")
+
+
+def split_seed(run: Run, asked: int | None) -> int:
+    """The seed of a run's splits: the audited one where there is one, else the one asked for, else 0.
+
+    Raises:
+        BadInput: the seed cannot be used.
+        BadRun: the run was split with another seed than the one asked for.
+    """
+    if asked is not None:
+        check_seed(asked)
+    audited = (run.audit() or {}).get("seed") if run.splits_path.is_file() else None
+    if asked is not None and audited not in (None, asked):
+        raise BadRun(
+            f"{run.folder} was split with seed {audited}, and seed {asked} is asked for",
+            "the same seed for all stages of a run",
+            f"leave the seed out, give {audited}, or choose another --out",
+        )
+    return asked if asked is not None else int(audited or 0)
 
 
 def audit_stage(run: Run, catalogue: Catalogue, *, seed: int, progress: Progress = quiet) -> tuple[SplitRow, ...]:
@@ -126,6 +155,35 @@ def _stat(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
+def check_plans(run: Run, plans: Sequence[Plan]) -> None:
+    """Look for mistakes in what shall be trained, before hours are spent on the first of it.
+
+    Raises:
+        BadModel: an unknown backbone, or weights that are missing, damaged or of another architecture.
+        BadInput: a name that cannot be a model's folder.
+    """
+    for plan in plans:
+        run.model_folder(plan.name)
+        backbones.choose(plan.backbone, plan.weights)
+
+
+def check_models(run: Run, models: Mapping[str, Classifier], classes: Sequence[str]) -> None:
+    """The same for models that exist already.
+
+    Raises:
+        BadData: a model's classes are not the data's.
+        BadInput: a name that cannot be a model's folder.
+    """
+    for name, classifier in models.items():
+        run.model_folder(name)
+        if set(classifier.classes) != set(classes):
+            raise BadData(
+                f"model {name} knows {', '.join(classifier.classes)}",
+                f"the data's classes {', '.join(classes)}",
+                "give the model's classes in the data's names, or use the data it was trained for",
+            )
+
+
 def train_stage(
     run: Run,
     catalogue: Catalogue,
@@ -135,7 +193,8 @@ def train_stage(
     resume: bool,
     progress: Progress = quiet,
 ) -> None:
-    """Train every plan that is not finished yet."""
+    """Train every plan that is not finished yet. Raises what `check_plans` and `training.train` raise."""
+    check_plans(run, plans)
     book = ledger(run)
     for plan in plans:
         made_from = {"plan": plan.describe(), "splits": splits_digest(rows)}
@@ -169,15 +228,11 @@ def adopt_stage(
 
     Raises:
         BadData: a model's classes are not the data's.
+        BadInput: a name that cannot be a model's folder.
     """
+    check_models(run, models, catalogue.classes)
     book = ledger(run)
     for name, classifier in models.items():
-        if set(classifier.classes) != set(catalogue.classes):
-            raise BadData(
-                f"model {name} knows {', '.join(classifier.classes)}",
-                f"the data's classes {', '.join(catalogue.classes)}",
-                "give the model's classes in the data's names, or use the data it was trained for",
-            )
         made_from = {"hash": classifier.hash, "splits": splits_digest(rows)}
         folder = run.model_folder(name)
         if book.done(f"adopt {name}", made_from) and (folder / "model.json").is_file():
@@ -225,9 +280,12 @@ def study(
 
     Raises:
         BadData: the data cannot be trained on, or do not fit the models.
+        BadModel: a plan's backbone or weights cannot be had.
         BadRun: the folder cannot be used.
     """
     catalogue = open_catalogue(data)
+    check_plans(Run(out), plans)
+    check_models(Run(out), models or {}, catalogue.classes)
     asked = {
         "models": {plan.name: plan.describe() for plan in plans} or sorted(models or {}),
         "study": {name: getattr(settings, name) for name in settings.__dataclass_fields__},

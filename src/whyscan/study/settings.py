@@ -59,9 +59,16 @@ class StudySettings:
     located: int = 200
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name, least in (("per_case", 1), ("evaluations", 50), ("located", 0)):
             if getattr(self, name) < least:
                 raise BadInput(f"{name} = {getattr(self, name)}", f"{least} or more", f"raise {name}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises BadInput where NumPy could not be seeded with it."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise BadInput(f"seed = {seed!r}", "a whole number from 0 up", "choose such a number")
 
 
 def plans(

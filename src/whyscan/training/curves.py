@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from whyscan.records import files
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +68,50 @@ def write_picture(path: Path, rows: Sequence[EpochRow], title: str, best_epoch: 
 def board(folder: Path, rows: Sequence[EpochRow]) -> Iterator[Callable[[EpochRow], None]]:
     """A function that tells TensorBoard of each further epoch; it does nothing where tensorboard is missing.
 
+    The events are a convenience beside curves.csv, so a disk that refuses them is logged and the training goes on.
+    The file is given a name without this machine's, which TensorBoard puts there, when the training ends.
+
     Args:
         folder: of the event files; those of an interrupted training are replaced by one that starts with `rows`.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    writer = _writer(folder)
+    writer: Any = None
 
     def tell(row: EpochRow) -> None:
-        if writer is None:
-            return
-        for measure in ("loss", "accuracy"):
-            for part in ("train", "validation"):
-                writer.add_scalar(f"{measure}/{part}", getattr(row, f"{part}_{measure}"), row.epoch)
-        writer.add_scalar("learning_rate", row.learning_rate, row.epoch)
-        writer.flush()
+        nonlocal writer
+        try:
+            if writer is not None:
+                _tell(writer, row)
+        except OSError as error:
+            _refused(folder, error)
+            writer = None
 
+    try:
+        writer = _writer(folder)
+    except OSError as error:
+        _refused(folder, error)
     try:
         for row in rows:
             tell(row)
         yield tell
     finally:
-        if writer is not None:
-            writer.close()
+        with contextlib.suppress(OSError):
+            if writer is not None:
+                writer.close()
+            for number, file in enumerate(sorted(folder.glob("events.out.tfevents.*"))):
+                file.rename(folder / f"events.out.tfevents.{number}.whyscan")
+
+
+def _tell(writer: Any, row: EpochRow) -> None:
+    for measure in ("loss", "accuracy"):
+        for part in ("train", "validation"):
+            writer.add_scalar(f"{measure}/{part}", getattr(row, f"{part}_{measure}"), row.epoch)
+    writer.add_scalar("learning_rate", row.learning_rate, row.epoch)
+    writer.flush()
+
+
+def _refused(folder: Path, error: OSError) -> None:
+    _log.warning("no TensorBoard events in %s: %s; the training goes on without", folder, error.strerror or error)
 
 
 def _writer(folder: Path) -> Any:

@@ -7,6 +7,7 @@ a killed pass goes on where it was, a larger data set adds to it, and every seed
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +83,11 @@ def _write(folder: Path, contents: Sequence[str], features: np.ndarray) -> None:
 def _read(folder: Path) -> dict[str, np.ndarray]:
     known: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob("[!.]*.npz")):
-        with np.load(path, allow_pickle=False) as stored:
-            known.update(zip(stored["contents"].tolist(), stored["features"], strict=True))
+        try:
+            # opened here, because NumPy leaves a damaged archive's file open
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                part = dict(zip(stored["contents"].tolist(), stored["features"], strict=True))
+        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+            continue  # damaged on disk: it is only a cache, so the part is computed again
+        known.update(part)
     return known

@@ -120,7 +120,7 @@ def _read(path: Path, size: tuple[int, int], fit: Fit, wanted: Mapping[str, Entr
 
 
 def _write(path: Path, size: tuple[int, int], fit: Fit, entries: Mapping[str, Entry], progress: Progress) -> None:
-    path.with_suffix(".json").unlink(missing_ok=True)
+    files.remove(path.with_suffix(".json"))
     places, offset = [], 0
     with files.atomic(path) as file:
         for number, (content, scan) in enumerate(_resized(size, fit, entries), start=1):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
 
 from whyscan.errors import BadInput
+from whyscan.models.compiled import has_bfloat16
 from whyscan.records.geometry import Fit
 
 Recipe = Literal["finetune", "frozen"]
@@ -111,8 +111,7 @@ class TrainSettings:
 
 def native_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 itself; emulation would be slower than float32."""
-    able: Mapping[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "avx_ne_convert", "sve_bf16", "bf16"))
+    return has_bfloat16(torch.device("cpu"))
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

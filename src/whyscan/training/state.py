@@ -83,7 +83,7 @@ def save(state: State, folder: Path) -> None:
     files.write_json(folder / "state.json", {**document, "files": names})
     for old in folder.glob("*.safetensors"):
         if old.name not in names.values():
-            old.unlink()
+            files.remove(old)
 
 
 def load(folder: Path) -> State | None:

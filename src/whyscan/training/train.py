@@ -172,7 +172,7 @@ def _wipe(folder: Path) -> None:
     """Remove what an earlier training of this name wrote, model.json first: it says that the rest is whole."""
     for each in (folder, folder.with_name(folder.name + WEAK)):
         for file in ("model.json", "predictions.csv", "curves.csv", "curves.png", "model.safetensors"):
-            (each / file).unlink(missing_ok=True)
+            files.remove(each / file)
     states.clear(folder / "state")
 
 
