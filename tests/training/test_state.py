@@ -19,7 +19,7 @@ def _state() -> State:
     best = Snapshot(2, "head", 1.0, 0.9, 0.3, {"w": torch.tensor([1.0, 2.0])})
     weak = Snapshot(1, "head", 0.375, 0.8, 0.6, {"w": torch.tensor([0.5])})
     last = {"w": torch.tensor([3.0]), "count": torch.tensor(7)}
-    return State({"seed": 0, "input": [48, 48]}, [_row(1), _row(2)], last, best, weak)
+    return State({"seed": 0, "input": [48, 48]}, [_row(1), _row(2)], last, best, [weak])
 
 
 def test_a_state_comes_back_to_the_last_bit(tmp_path: Path) -> None:
@@ -27,8 +27,9 @@ def test_a_state_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     found = states.load(tmp_path)
     assert found is not None
     assert (found.about, found.rows, found.note) == (_state().about, _state().rows, "")
-    assert found.best and found.weak
-    assert (found.best.epoch, found.best.part, found.weak.part, found.weak.accuracy) == (2, 1.0, 0.375, 0.8)
+    assert found.best
+    (weak,) = found.weak
+    assert (found.best.epoch, found.best.part, weak.part, weak.accuracy) == (2, 1.0, 0.375, 0.8)
     assert torch.equal(found.best.tensors["w"], torch.tensor([1.0, 2.0]))
     assert torch.equal(found.last["count"], torch.tensor(7))
 

@@ -216,15 +216,35 @@ def test_a_weak_state_of_the_same_backbone_is_kept(go: Callable[..., Classifier]
     rows = found.subset("validation")
     accuracy = (found.probabilities.argmax(1) == found.labels)[rows].mean()
     assert 0.5 <= accuracy <= 0.9
-    assert weak.name == "m-weak" and "near 0.7" in weak.about["training"]["note"]
+    assert weak.name == "m-weak" and "nearest to 0.7 of those" in weak.about["training"]["note"]
     assert [layer.path for layer in weak.layers] == [layer.path for layer in best.layers]
     ours, theirs = best.network.state_dict(), weak.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours if name.startswith("trunk."))
     assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def _validation_accuracy(folder: Path) -> float:
+    found = Predictions.load(folder / "predictions.csv", folder.name)
+    return float((found.probabilities.argmax(1) == found.labels)[found.subset("validation")].mean())
+
+
+@pytest.mark.parametrize("stop", [None, "epoch 2"])
+def test_a_weak_state_is_kept_where_the_best_is_no_better_than_the_target(
+    go: Callable[..., Classifier], tmp_path: Path, stop: str | None
+) -> None:
+    settings = dataclasses.replace(FROZEN, weak_target=1.0)
+    if stop:
+        with pytest.raises(KeyboardInterrupt):
+            go(settings, progress=_stop_in(stop))
+    go(settings, resume=stop is not None)
+    best, weak = (_validation_accuracy(tmp_path / "m" / name) for name in ("m", "m-weak"))
+    assert 0.5 <= weak <= best - 0.05 + 1e-9
+    record = json.loads((tmp_path / "m" / "m-weak" / "model.json").read_text())["training"]
+    assert f"{weak:.3f}, is the nearest to 1.0" in record["note"]
+
+
 def test_no_weak_state_is_kept_that_is_not_clearly_weaker(go: Callable[..., Classifier], tmp_path: Path) -> None:
-    go(dataclasses.replace(FROZEN, weak_target=1.0))
+    go(dataclasses.replace(FINETUNE, head_epochs=0, epochs=1))  # one state only, the best
     assert not (tmp_path / "m" / "m-weak").exists()
 
 

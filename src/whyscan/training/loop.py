@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from whyscan.progress import Progress
 from whyscan.training.curves import EpochRow
 from whyscan.training.settings import TrainSettings
 from whyscan.training.state import Snapshot, State
+from whyscan.training.weak import shortlist
 
 PHASES = ("head", "finetune", "frozen")
 
@@ -143,9 +144,9 @@ def _epoch(phase: Phase, state: State, settings: TrainSettings, number: int, wha
     held_loss, held_accuracy = phase.judge()
     if not math.isfinite(held_loss):
         raise _NotANumber
-    _keep_weak(phase, state, settings, epoch, 1.0, held_loss, held_accuracy)
     if state.best is None or (held_accuracy, -held_loss) > (state.best.accuracy, -state.best.loss):
         state.best = Snapshot(epoch, phase.name, 1.0, held_accuracy, held_loss, _copy(phase.export()))
+    _keep_weak(phase, state, settings, epoch, 1.0, held_loss, held_accuracy)
     rate = max(group["lr"] for group in phase.optimiser.param_groups)
     return EpochRow(epoch, phase.name, loss_sum / n, right / n, held_loss, held_accuracy, rate, seconds, n)
 
@@ -182,8 +183,10 @@ def _keep_weak(
     target = settings.weak_target
     if target is None or not math.isfinite(loss):
         return
-    if state.weak is None or abs(accuracy - target) < abs(state.weak.accuracy - target):
-        state.weak = Snapshot(epoch, phase.name, part, accuracy, loss, _copy(phase.export()))
+    bare = Snapshot(epoch, phase.name, part, accuracy, loss, {})
+    kept = shortlist([*state.weak, bare], state.best.accuracy if state.best else 0.0, target)
+    # the weights are copied only for one that is kept: in the head's first epoch that is one in many
+    state.weak = [each if each is not bare else replace(bare, tensors=_copy(phase.export())) for each in kept]
 
 
 def _copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -43,8 +43,8 @@ class TrainSettings:
         fit: how scans are brought to the input's shape.
         precision: of the network's arithmetic while training; "auto" is bfloat16 where the processor has it.
         augment: flip, turn, scale, shift, brighten and sharpen the contrast at random while the trunk learns.
-        weak_target: beside the best state keep the one whose validation accuracy is nearest to this; None keeps
-            none.
+        weak_target: beside the best state keep one that is clearly below it, of the validation accuracy nearest to
+            this; None keeps none.
     """
 
     recipe: Recipe = "finetune"

@@ -56,7 +56,7 @@ class State:
         rows: the finished epochs.
         last: weights and optimiser after the last of them.
         best: of the highest validation accuracy, the lower loss deciding ties.
-        weak: of the validation accuracy nearest to `TrainSettings.weak_target`.
+        weak: those that may become the weak model: see `weak.shortlist`.
         note: why the training ended before its time; empty where it did not.
     """
 
@@ -64,26 +64,34 @@ class State:
     rows: list[EpochRow] = field(default_factory=list)
     last: Tensors = field(default_factory=dict)
     best: Snapshot | None = None
-    weak: Snapshot | None = None
+    weak: list[Snapshot] = field(default_factory=list)
     note: str = ""
 
 
 def save(state: State, folder: Path) -> None:
     """Raises BadRun where the folder cannot be written to."""
-    names = {"last": f"last-{len(state.rows):04}.safetensors"}
-    files.write_bytes(folder / names["last"], _bytes(state.last))
-    document: dict[str, Any] = {"about": state.about, "rows": [asdict(row) for row in state.rows], "note": state.note}
-    for role in ("best", "weak"):
-        snapshot: Snapshot | None = getattr(state, role)
-        if snapshot is not None:
-            names[role] = f"{role}-{snapshot.mark}.safetensors"
-            if not (folder / names[role]).is_file():
-                files.write_bytes(folder / names[role], _bytes(snapshot.tensors))
-            document[role] = {key: getattr(snapshot, key) for key in ("epoch", "phase", "part", "accuracy", "loss")}
-    files.write_json(folder / "state.json", {**document, "files": names})
+    last = f"last-{len(state.rows):04}.safetensors"
+    files.write_bytes(folder / last, _bytes(state.last))
+    document: dict[str, Any] = {
+        "about": state.about,
+        "rows": [asdict(row) for row in state.rows],
+        "note": state.note,
+        "last": last,
+        "best": None if state.best is None else _write("best", state.best, folder),
+        "weak": [_write("weak", each, folder) for each in state.weak],
+    }
+    files.write_json(folder / "state.json", document)
+    named = {last, *(each["file"] for each in (document["best"], *document["weak"]) if each)}
     for old in folder.glob("*.safetensors"):
-        if old.name not in names.values():
+        if old.name not in named:
             files.remove(old)
+
+
+def _write(role: str, snapshot: Snapshot, folder: Path) -> dict[str, Any]:
+    name = f"{role}-{snapshot.mark}.safetensors"
+    if not (folder / name).is_file():
+        files.write_bytes(folder / name, _bytes(snapshot.tensors))
+    return {"file": name, **{key: getattr(snapshot, key) for key in ("epoch", "phase", "part", "accuracy", "loss")}}
 
 
 def load(folder: Path) -> State | None:
@@ -96,18 +104,23 @@ def load(folder: Path) -> State | None:
         return None
     document = files.read_json(folder / "state.json")
     try:
-        names = document["files"]
-        snapshots = {
-            role: Snapshot(**document[role], tensors=load_file(folder / names[role]))
-            for role in ("best", "weak")
-            if role in document
-        }
-        rows = [EpochRow(**row) for row in document["rows"]]
-        return State(document["about"], rows, load_file(folder / names["last"]), **snapshots, note=document["note"])
+        return State(
+            document["about"],
+            [EpochRow(**row) for row in document["rows"]],
+            load_file(folder / document["last"]),
+            None if document["best"] is None else _read(document["best"], folder),
+            [_read(each, folder) for each in document["weak"]],
+            document["note"],
+        )
     except (OSError, SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise BadRun(
             f"{folder} is damaged ({error})", "the state of a training", "train again without --resume"
         ) from error
+
+
+def _read(entry: Mapping[str, Any], folder: Path) -> Snapshot:
+    rest = {key: value for key, value in entry.items() if key != "file"}
+    return Snapshot(**rest, tensors=load_file(folder / entry["file"]))
 
 
 def clear(folder: Path) -> None:

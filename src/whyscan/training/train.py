@@ -30,9 +30,9 @@ from whyscan.training.loop import run_phase
 from whyscan.training.pixels import PixelCache, open_pixels
 from whyscan.training.settings import TrainSettings
 from whyscan.training.state import Snapshot, State
+from whyscan.training.weak import CLEARLY, choose
 
 WEAK = "-weak"
-_CLEARLY = 0.05
 _HEAD_EPOCHS = 4
 
 
@@ -73,8 +73,8 @@ def train(
     """Train a classifier on the "train" rows, selecting by the "validation" rows.
 
     Writes model.safetensors, model.json, curves.csv, curves.png, predictions.csv and, where tensorboard is installed,
-    tensorboard/ into `folder`. Beside it, in `<folder>-weak`, goes a state of the same backbone whose validation
-    accuracy is near `settings.weak_target`, if it is clearly (0.05) below the best.
+    tensorboard/ into `folder`. Beside it, in `<folder>-weak`, goes a state of the same backbone: of those whose
+    validation accuracy is clearly (0.05) below the best, the one nearest to `settings.weak_target`.
 
     Args:
         weights: "imagenet", "none" or a safetensors file.
@@ -218,13 +218,14 @@ def _finish(job: _Job, state: State) -> Classifier:
             "a loss that is a number for at least one epoch",
             "lower the learning rates, or use precision float32",
         )
-    weak = state.weak
-    if weak is not None and weak.accuracy <= best.accuracy - _CLEARLY:
+    target = job.settings.weak_target
+    weak = None if target is None else choose(state.weak, best.accuracy, target)
+    if weak is not None:
         folder = job.folder.with_name(job.folder.name + WEAK)
         moment = f"epoch {weak.epoch}" + (f" after {weak.part:.0%} of it" if weak.part < 1 else "")
         note = (
-            f"the same backbone at {moment} (phase {weak.phase}), kept because its validation accuracy is near "
-            f"{job.settings.weak_target}"
+            f"the same backbone at {moment} (phase {weak.phase}), kept because its validation accuracy, "
+            f"{weak.accuracy:.3f}, is the nearest to {target} of those at least {CLEARLY} below the best"
         )
         _write(job, state, weak, folder, job.start.name + WEAK, note)
     made = _write(job, state, best, job.folder, job.start.name, state.note)
