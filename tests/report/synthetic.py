@@ -179,7 +179,7 @@ def comparison(run: Run, classes: tuple[str, ...] = CLASSES) -> None:
         "models": [
             {"name": name, "backbone": name, "recipe": "finetune", "epochs": 8, "best_epoch": 7,
              "final_train_loss": 0.1, "final_validation_loss": 0.2, "final_validation_accuracy": _SKILL[name],
-             "overfit": "no overfitting: the validation loss stayed near its lowest"}
+             "overfit": "no overfitting: the validation loss stayed near its lowest", "trained_here": True}
             for name in MODELS
         ],
         "subsets": list(SUBSETS), "scores": scores,

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import synthetic
@@ -17,7 +19,8 @@ import synthetic
 from whyscan.errors import BadRun
 from whyscan.records import files
 from whyscan.records.run import Run
-from whyscan.report import page
+from whyscan.report import captions, page, rows
+from whyscan.report.captions import Caption
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -84,6 +87,35 @@ def test_everything_of_the_run_is_in_the_page(run: Run, report: str) -> None:
         "1 March 2025, 12:00 UTC", "torch 2.13.0", "0f" * 32, "trunk.safetensors",
     ):  # fmt: skip
         assert re.sub(r"\s+", " ", expected) in text, expected
+
+
+def test_a_model_from_elsewhere_is_cautioned_about(run: Run, tmp_path: Path, report: str) -> None:
+    assert "It is not known that" not in report
+    shutil.copytree(run.folder, tmp_path / "run")
+    copy = Run(tmp_path / "run")
+    compared: Any = copy.comparison()
+    compared["models"][0]["trained_here"] = False
+    compared["models"][1]["trained_here"] = None
+    files.write_json(copy.compare_path, compared)
+    first, second = (model["name"] for model in compared["models"][:2])
+    told = Elements(page.write(copy).read_text()).words()
+    assert f"It is not known that {first} and {second} learned from this run's training scans only" in told
+
+
+def test_lime_of_two_models_is_said_to_share_superpixels_only_where_it_does() -> None:
+    made = {name: synthetic.attributions(name, synthetic.CLASSES, *synthetic.CLASSES[:2], seed=0, size=96)["lime"]
+            for name in ("a", "b")}  # fmt: skip
+    target = synthetic.CLASSES[0]
+
+    def caption() -> Caption:
+        (row,) = rows._lime_pair(rows.Saved({(name, "lime"): made[name] for name in made}, ()), ["a", "b"], target)
+        return row.caption
+
+    assert caption() is captions.PAIR_LIME
+    segments = made["b"][0].segments
+    assert segments is not None
+    made["b"] = [replace(made["b"][0], segments=segments.T.copy())]
+    assert caption() is captions.PAIR_LIME_APART
 
 
 def test_a_pair_outside_the_family_is_marked(report: str) -> None:

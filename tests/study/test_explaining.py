@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from whyscan import api
 from whyscan.data.catalogue import Catalogue, Entry, open_catalogue
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
@@ -83,8 +84,17 @@ def test_a_scan_that_cannot_be_read_is_left_out_of_the_energy_and_named(
     assert [row["n"] for row in found] == [3, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("here", "subset"),
+    [(True, "held out, known lesion"), (None, "outside of this run's training part, known lesion")],
+)
 def test_every_bar_reaches_its_total_and_failures_of_the_energy_are_listed(
-    catalogue: Catalogue, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalogue: Catalogue,
+    classifier: Classifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    here: bool | None,
+    subset: str,
 ) -> None:
     entries = with_lesion(catalogue)
     n, k = len(entries), len(catalogue.classes)
@@ -96,7 +106,10 @@ def test_every_bar_reaches_its_total_and_failures_of_the_energy_are_listed(
         "net", catalogue.classes, names, labels, names, ("holdout",) * n, np.zeros(n, bool), np.eye(k)[labels]
     )
     given.save(run.model_folder("net") / "predictions.csv")
-    comparison: dict[str, Any] = {"best": "net", "weak": None, "pair": {"strong": "net", "weak": None}, "models": []}
+    comparison: dict[str, Any] = {
+        "best": "net", "weak": None, "pair": {"strong": "net", "weak": None},
+        "models": [{"name": "net", "trained_here": here}],
+    }  # fmt: skip
     told: dict[str, tuple[int, int]] = {}
     (picked,) = pick(given, None, per_case=1, seed=0)
     shown = names[picked.row]
@@ -116,3 +129,31 @@ def test_every_bar_reaches_its_total_and_failures_of_the_energy_are_listed(
     assert index is not None
     assert [scan["source"] for scan in index["scans"]] == [shown]
     assert len(index["failed"]) == 2
+    assert {row["subset"] for row in index["energy"]} == {subset}
+    assert ("no model was trained on" in index["sampling"]) is (here is True)
+
+
+def test_what_was_trained_in_a_run_is_known_to_be_and_what_was_not_is_not(
+    studied: Run, catalogue: Catalogue, phantoms: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    compared = studied.comparison()
+    assert compared is not None
+    assert compared["patients_known"] is False
+    assert {model["name"]: model["trained_here"] for model in compared["models"]} == dict.fromkeys(
+        studied.models(), True
+    )
+    mine = checkpoint.load(studied.model_folder("test_resnet"))
+    settings = replace(SETTINGS, located=0, seed=1)
+    run = api.study(phantoms, tmp_path / "run", models={"weak": mine, "best": classifier}, settings=settings)
+    compared, index = run.comparison(), run.gallery()
+    assert compared is not None and index is not None
+    assert {model["name"]: model["trained_here"] for model in compared["models"]} == {"best": None, "weak": False}
+    assert (index["models"]["best"], index["models"]["weak"]) == ("best", "weak")
+    assert "though best and weak may have learned from some of them" in index["sampling"]
+
+
+def test_the_given_roles_rule_the_gallery() -> None:
+    given = {"best": "weak", "weak": "best", "pair": {"strong": "best", "weak": "weak"}}
+    assert explaining.chosen_models(given) == {"best": "best", "weak": "weak", "others": [], "all": ["best", "weak"]}
+    ranked = {"best": "third", "weak": "weak", "pair": {"strong": "best", "weak": "weak"}}
+    assert explaining.chosen_models(ranked)["others"] == ["third"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whyscan.records.predictions import Predictions
-from whyscan.study.gallery import CASES, pick
+from whyscan.study.gallery import ALONE, CASES, pick, sentence
 
 
 def predictions(model: str, right: list[bool], splits: list[str], leaked: list[bool] | None = None) -> Predictions:
@@ -42,6 +42,25 @@ def test_every_class_and_case_is_there_once() -> None:
     cells = [(int(best.labels[p.row]), p.case) for p in picks]
     assert cells == sorted(set(cells), key=lambda cell: (cell[0], CASES.index(cell[1])))
     assert len(cells) == 8
+
+
+def test_a_model_alone_is_right_or_wrong() -> None:
+    best = predictions("best", [i % 4 < 2 for i in range(40)], ["holdout"] * 40)
+    picks = pick(best, None, per_case=2, seed=0)
+    right = best.probabilities.argmax(1) == best.labels
+    assert [ALONE[0] if right[p.row] else ALONE[1] for p in picks] == [p.case for p in picks]
+    assert [(int(best.labels[p.row]), p.case) for p in picks] == [
+        (label, case) for label in (0, 1) for case in ("right", "right", "wrong", "wrong")
+    ]
+    assert "each of: right; wrong." in sentence(2, 0, alone=True, elsewhere=[])
+    assert "both right" in sentence(2, 0, alone=False, elsewhere=[])
+
+
+def test_the_sentence_claims_no_more_than_is_known() -> None:
+    assert "Only scans that no model was trained on;" in sentence(1, 0, alone=False, elsewhere=[])
+    told = sentence(1, 0, alone=False, elsewhere=["mine", "yours"])
+    assert "no model was trained on" not in told
+    assert "though mine and yours may have learned from some of them" in told
 
 
 def test_same_seed_same_scans_other_seed_others() -> None:

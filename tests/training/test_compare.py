@@ -338,8 +338,76 @@ def test_history_of_a_model() -> None:
         "final_train_loss": 0.1,
         "final_validation_loss": 0.9,
         "final_validation_accuracy": None,
+        "lowest_validation_loss": 0.4,
+        "lowest_epoch": 2,
+        "trained_here": None,
     }
     assert any(sentence.startswith("m: overfitting after epoch 2") for sentence in document["text"])
+
+
+def test_the_text_reads_the_curves_of_the_best_and_the_weak_model() -> None:
+    curves = {"good": curve((0.9, 0.8), (0.5, 0.5), (0.3, 0.4)), "poor": curve((1.2, 1.1), (1.1, 1.0), (1.0, 1.05)),
+              "middle": curve((0.9, 0.8), (0.5, 0.5), (0.3, 0.4))}  # fmt: skip
+    models = [model("good", [0]), model("middle", range(9)), model("poor", range(40))]
+    text = compare(models, curves, {}, seed=0, draws=20)["text"]
+    assert (
+        "good: no overfitting; the validation loss was lowest at the last epoch, so longer training may help. Its "
+        "validation loss was lowest in epoch 3 (0.400) and 0.400 after the last epoch, 3; its training loss ended at "
+        "0.300." in text
+    )
+    assert any(
+        line.startswith("poor: ") and "epoch 2 (1.000) and 1.050 after the last epoch, 3" in line for line in text
+    )
+    assert not any(line.startswith("middle: ") for line in text)
+    assert "good: not trained here: there are no curves to read." in compare(models, {}, {}, seed=0, draws=20)["text"]
+
+
+def test_models_named_best_and_weak_keep_their_roles_and_the_text_says_where_the_figures_differ() -> None:
+    models = [model("best", range(30)), model("weak", [0]), model("third", range(9))]
+    document = compare(models, {}, about("best", "weak", "third"), seed=0, draws=20)
+    assert (document["pair"]["strong"], document["pair"]["weak"]) == ("best", "weak")
+    assert (document["best"], document["weak"]) == ("weak", "best")
+    assert any(
+        "the figures contradict the names: best is not the better one on validation" in t for t in document["text"]
+    )
+    agreed = compare([model("best", [0]), model("weak", range(4))], {}, about("best", "weak"), seed=0, draws=20)
+    assert (agreed["pair"]["strong"], agreed["pair"]["weak"]) == ("best", "weak")
+    assert not any("contradict" in line for line in agreed["text"])
+
+
+def test_the_same_architecture_of_other_maps_is_no_pair() -> None:
+    models = [model("net", [0]), model("poor", range(20))]
+    told = about("net", "poor")
+    for change in ({"input_size": [64, 64]}, {"arguments": {"output_stride": 16}}):
+        pair = compare(models, {}, {**told, "poor": {**told["poor"], **change}}, seed=0, draws=20)["pair"]
+        assert pair["weak"] is None, change
+    assert compare(models, {}, told, seed=0, draws=20)["pair"]["weak"] == "poor"
+
+
+def test_nothing_is_called_held_out_from_a_model_of_another_run() -> None:
+    models = [model("net", [0]), model("other", range(9))]
+    for known in (None, {"net": False}, {"net": None, "other": True}):
+        text = " ".join(compare(models, {}, {}, seed=0, draws=20, trained_here=known)["text"])
+        assert "On the holdout net scores 1.000" in text
+        assert "only the second can say what it does on new scans" in text
+        assert "took no part" not in text
+    assert "It is not known that net learned from this run's training scans only" in text
+    text = " ".join(compare(models, {}, {}, seed=0, draws=20, trained_here={"net": True, "other": True})["text"])
+    assert "On the holdout, which took no part in any choice, net scores 1.000" in text
+    assert "It is not known" not in text
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [(None, "Where patients are unknown, slices"), (False, "Patients are not known for every scan"), (True, None)],
+)
+def test_the_caution_on_patients_follows_the_audit(known: bool | None, said: str | None) -> None:
+    here = {"m": True}
+    text = " ".join(
+        compare([model("m", [0])], {}, {}, seed=0, draws=20, patients_known=known, trained_here=here)["text"]
+    )
+    assert ("upper bound" in text) == (said is not None)
+    assert said is None or said in text
 
 
 def test_the_document_is_strict_json_and_its_rows_fit_the_results_table(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ PAIR = Caption(
     "that this is why it is weaker: one scan is an anecdote.",
 )
 PAIR_LIME = Caption("The same superpixels and one scale for both models.")
+PAIR_LIME_APART = Caption(
+    "One scale for both models. Each model has superpixels of its own, as their input sizes differ.",
+    "whether the weaker model rests on another part of the scan.",
+    "anything from borders or sizes of the regions: they were not cut alike.",
+)
 PAIR_LAYERS = Caption("The same layers of both models. Each tile has its own scale: compare places, not strengths.")
 LIME = Caption(
     "What hiding each superpixel does to each class's score, fitted linearly; one scale for all classes.",

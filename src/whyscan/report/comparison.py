@@ -47,6 +47,11 @@ def fair_subset(document: Mapping[str, Any]) -> str | None:
     return next((name for name in _PREFERRED if name in measured), None)
 
 
+def not_from_here(document: Mapping[str, Any]) -> list[str]:
+    """The models that may have been trained on scans which the run holds back."""
+    return [str(model["name"]) for model in document.get("models") or [] if model.get("trained_here") is not True]
+
+
 def score(
     document: Mapping[str, Any], model: str | None, subset: str | None, metric: str, label: str | None = None
 ) -> Mapping[str, Any] | None:

@@ -151,7 +151,14 @@ def _lime_pair(saved: Saved, models: Sequence[str | None], target: str) -> list[
     end = pictures.limit(limes, [target])
     titled = [replace(pictures.heat(each, target, end=end), label=each.model) for each in limes]
     scale = pictures.bar(end, limes[0].unit, signed=True)
-    return [Row(f"Best against weak, LIME: {target}", titled, captions.PAIR_LIME, scale, signed=True)]
+    caption = captions.PAIR_LIME if _same_segments(limes) else captions.PAIR_LIME_APART
+    return [Row(f"Best against weak, LIME: {target}", titled, caption, scale, signed=True)]
+
+
+def _same_segments(limes: Sequence[Attribution]) -> bool:
+    """Superpixels are cut on a model's own grid: models of other input sizes have others."""
+    first, *others = (each.segments for each in limes)
+    return first is not None and all(each is not None and np.array_equal(first, each) for each in others)
 
 
 def _layer_pair(saved: Saved, best: str | None, weak: str | None, target: str) -> list[Row]:

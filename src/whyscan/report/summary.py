@@ -117,5 +117,10 @@ def _cautions(audit: Mapping[str, Any] | None, compared: Mapping[str, Any] | Non
     if compared:
         selected = SUBSETS.get(str(compared.get("selected_on")), str(compared.get("selected_on"))).split(" (")[0]
         cautions.append(f"Models were selected on the {selected} scans: their scores there are flattering.")
+        if elsewhere := comparison.not_from_here(compared):
+            cautions.append(
+                f"It is not known that {' and '.join(elsewhere)} learned from this run's training scans only: scans "
+                "held back here may have been among them, so that no figure is surely one of new scans."
+            )
     cautions.append("Explanations describe what a model used. They do not show that the model, or the label, is right.")
     return cautions

@@ -29,9 +29,13 @@ from whyscan.stats.intervals import percentile, resample
 from whyscan.study import gallery
 from whyscan.study.ledger import Ledger
 from whyscan.study.settings import StudySettings
+from whyscan.training import compare_text
 
 METRIC = "energy in lesion"
 LAYERED = "gradcam-layers"
+HELD_OUT = "held out, known lesion"
+OUTSIDE = "outside of this run's training part, known lesion"
+"""Where the model may have been trained on the scans elsewhere."""
 
 
 def explain_stage(
@@ -51,6 +55,7 @@ def explain_stage(
     weak = predictions.get(roles["weak"] or "")
     picks = gallery.pick(best, weak, per_case=settings.per_case, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
+    elsewhere = compare_text.not_from_here(comparison)
     scans: list[dict[str, Any]] = []
     documents: dict[str, dict[str, Any]] = {name: {} for name in roles["all"]}
     failed: dict[str, str] = {}
@@ -66,7 +71,15 @@ def explain_stage(
             except BadScan as error:  # the file changed since the audit, or hiding parts of it changes nothing
                 failed[entry.name] = str(error)
         progress(f"explaining with {name}", len(picks), len(picks))
-        energies += _locate(classifier, catalogue, rows, settings, unlocated, progress)
+        energies += _locate(
+            classifier,
+            catalogue,
+            rows,
+            settings,
+            unlocated,
+            progress,
+            subset=OUTSIDE if name in elsewhere else HELD_OUT,
+        )
     for picked in picks:
         path = best.paths[picked.row]
         if path in failed:
@@ -88,7 +101,12 @@ def explain_stage(
         {
             "seed": settings.seed,
             "evaluations": settings.evaluations,
-            "sampling": gallery.sentence(settings.per_case, settings.seed),
+            "sampling": gallery.sentence(
+                settings.per_case,
+                settings.seed,
+                alone=weak is None,
+                elsewhere=[n for n in elsewhere if n in roles["all"]],
+            ),
             "models": {"best": roles["best"], "weak": roles["weak"], "others": roles["others"]},
             "scans": scans,
             "failed": [{"source": path, "reason": reason} for path, reason in (unlocated | failed).items()],
@@ -99,10 +117,12 @@ def explain_stage(
 
 
 def chosen_models(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """The best model, its weaker twin of the same backbone, and the weakest of the other backbones."""
-    best = comparison["best"]
+    """The best model, its weaker twin of the same backbone (or those that were given as best and weak), and the
+    weakest of the other backbones."""
+    best = comparison["pair"]["strong"]
     twin = comparison["pair"]["weak"]
-    others = [name for name in (comparison["weak"],) if name and name not in (best, twin)]
+    ranked = dict.fromkeys((comparison["best"], comparison["weak"]))
+    others = [name for name in ranked if name and name not in (best, twin)]
     weak = twin or (others[0] if others else None)
     names = [best, *([twin] if twin else []), *others]
     return {"best": best, "weak": weak, "others": [name for name in names if name not in (best, weak)], "all": names}
@@ -179,11 +199,13 @@ def _locate(
     settings: StudySettings,
     failed: dict[str, str],
     progress: Progress,
+    *,
+    subset: str = HELD_OUT,
 ) -> list[dict[str, Any]]:
-    """Grad-CAM's energy in the lesion over many held-out scans, with an interval by duplicate group.
+    """Grad-CAM's energy in the lesion over many scans that the run holds back, with an interval by duplicate group.
 
-    Only scans the model did not train on: holdout, clean test, validation. A scan that cannot be read or explained is
-    left out, and `failed` gets its name and the reason.
+    Only holdout, clean test and validation, which a model of this run did not train on. A scan that cannot be read or
+    explained is left out, and `failed` gets its name and the reason.
     """
     entries = {entry.name: entry for entry in catalogue.entries}
     known = [
@@ -209,9 +231,9 @@ def _locate(
             chance.append(found["chance"])
             groups.append(known[index].group)
     progress(f"locating {classifier.name}", len(order), len(order))
-    shared = {"model": classifier.name, "method": "gradcam", "subset": "held out, known lesion"}
+    shared = {"model": classifier.name, "method": "gradcam", "subset": subset}
     if not energy:
-        nothing = Evidence.skipped("no held-out scan with a known lesion")
+        nothing = Evidence.skipped(f"no scan: {subset}")
         return [{**shared, "metric": f"mean {METRIC}", **nothing.row()}]
     summaries = (
         (f"mean {METRIC}", energy),

@@ -10,6 +10,8 @@ import numpy as np
 from whyscan.records.predictions import Predictions
 
 CASES = ("both right", "only the best right", "only the weak right", "both wrong")
+ALONE = ("right", "wrong")
+"""The cases of a study of one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,11 @@ def pick(best: Predictions, weak: Predictions | None, *, per_case: int, seed: in
     """
     random = np.random.default_rng(seed)
     right = best.probabilities.argmax(1) == best.labels
-    weak_right = right if weak is None else weak.probabilities.argmax(1) == weak.labels
-    case = np.where(right, np.where(weak_right, 0, 1), np.where(weak_right, 2, 3))
+    cases: Sequence[str] = ALONE if weak is None else CASES
+    case = np.where(right, 0, len(cases) - 1)
+    if weak is not None:
+        weak_right = weak.probabilities.argmax(1) == weak.labels
+        case = np.where(right, np.where(weak_right, 0, 1), np.where(weak_right, 2, 3))
     splits = np.array(best.splits)
     tiers: Sequence[np.ndarray] = (
         (splits == "holdout") | ((splits == "test") & ~best.leaked),
@@ -40,7 +45,7 @@ def pick(best: Predictions, weak: Predictions | None, *, per_case: int, seed: in
     )
     picks = []
     for label in range(len(best.classes)):
-        for number, name in enumerate(CASES):
+        for number, name in enumerate(cases):
             rows = np.concatenate(
                 [random.permutation(np.flatnonzero(tier & (best.labels == label) & (case == number))) for tier in tiers]
             )
@@ -48,9 +53,18 @@ def pick(best: Predictions, weak: Predictions | None, *, per_case: int, seed: in
     return picks
 
 
-def sentence(per_case: int, seed: int) -> str:
-    """How the gallery was drawn, for its reader."""
+def sentence(per_case: int, seed: int, *, alone: bool, elsewhere: Sequence[str]) -> str:
+    """How the gallery was drawn, for its reader.
+
+    Args:
+        alone: there is one model only.
+        elsewhere: the models of which it is not known that they learned from this run's training scans only.
+    """
+    new = "Only scans that no model was trained on"
+    if elsewhere:
+        who = " and ".join(elsewhere)
+        new = f"Only scans outside of this run's training part, though {who} may have learned from some of them"
     return (
         f"Drawn at random with seed {seed}: for every class up to {per_case} scan(s) for each of: "
-        f"{'; '.join(CASES)}. Only scans that no model was trained on; leaked test scans are left out."
+        f"{'; '.join(ALONE if alone else CASES)}. {new}; leaked test scans are left out."
     )

@@ -23,7 +23,7 @@ from whyscan.records.run import Run
 from whyscan.study import explaining
 from whyscan.study.ledger import Ledger, digest
 from whyscan.study.settings import Plan, StudySettings, check_seed
-from whyscan.training import compare
+from whyscan.training import compare, parts
 from whyscan.training.evaluate import evaluate
 from whyscan.training.train import train
 
@@ -247,7 +247,7 @@ def splits_digest(rows: Sequence[SplitRow]) -> str:
     return digest({row.path: [row.label, row.group, row.split, row.content] for row in rows})
 
 
-def compare_stage(run: Run, *, seed: int) -> Mapping[str, Any]:
+def compare_stage(run: Run, *, seed: int, progress: Progress = quiet) -> Mapping[str, Any]:
     """Judge all models of the run on the same scans.
 
     Raises:
@@ -256,11 +256,16 @@ def compare_stage(run: Run, *, seed: int) -> Mapping[str, Any]:
     names = run.models()
     if not names:
         raise BadRun(f"{run.folder} has no trained model", "models/<name>/model.json", "run `whyscan train` first")
+    about = {name: run.model(name) for name in names}
+    rows = read_splits(run.splits_path) if run.splits_path.is_file() else ()
     comparison = compare.compare(
         [run.predictions(name) for name in names],
         {name: run.curves(name) for name in names},
-        {name: run.model(name) for name in names},
+        about,
         seed=seed,
+        trained_here={name: parts.trained_here(about[name], rows) for name in names},
+        patients_known=(run.audit() or {}).get("patients_known"),
+        progress=progress,
     )
     compare.write(comparison, run)
     return comparison
@@ -294,6 +299,6 @@ def study(
         rows = audit_stage(run, catalogue, seed=settings.seed, progress=progress)
         train_stage(run, catalogue, rows, plans, resume=resume, progress=progress)
         adopt_stage(run, catalogue, rows, models or {}, progress=progress)
-        comparison = compare_stage(run, seed=settings.seed)
+        comparison = compare_stage(run, seed=settings.seed, progress=progress)
         explaining.explain_stage(run, catalogue, rows, comparison, settings, ledger(run), progress=progress)
     return run

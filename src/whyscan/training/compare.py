@@ -22,6 +22,10 @@ SUBSETS = ("validation", "holdout", "test", "test-leaked", "test-clean")
 SELECTED_ON = "validation"
 WEAK_GAP = 0.05
 WEAK_ACCURACY = 0.80
+ROLES = ("best", "weak")
+"""Models of these names were given as such: they are the pair, whatever the figures say."""
+SAME_LAYERS = ("architecture", "arguments", "input_size")
+"""What two models of model.json must share so that their maps compare layer by layer."""
 
 Curves = Sequence[Mapping[str, Any]]
 
@@ -33,6 +37,8 @@ def compare(
     *,
     seed: int,
     draws: int = 1000,
+    trained_here: Mapping[str, bool | None] | None = None,
+    patients_known: bool | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The document compare.json: scores with intervals, paired tests, the best and the weak model, in plain words.
@@ -42,6 +48,9 @@ def compare(
         curves: each model's rows of curves.csv; a model that was not trained here may be left out.
         about: each model's model.json.
         draws: bootstrap samples of the groups.
+        trained_here: for each model, whether it learned from this run's training and validation scans and from nothing
+            else (`training.parts`). Where that is not known, no scan can be said to be new to the model.
+        patients_known: whether the audit knew every scan's patient; None where no one looked.
 
     Raises:
         BadData: no model, models judged on different scans, no validation scans, or probabilities that are no numbers.
@@ -57,7 +66,12 @@ def compare(
         "seed": seed,
         "draws": draws,
         "classes": list(models[0].classes),
-        "models": [compare_text.history(m.model, curves.get(m.model, ()), about.get(m.model, {})) for m in models],
+        "models": [
+            compare_text.history(m.model, curves.get(m.model, ()), about.get(m.model, {}))
+            | {"trained_here": (trained_here or {}).get(m.model)}
+            for m in models
+        ],
+        "patients_known": patients_known,
         "subsets": subsets,
         "scores": [],
         "confusion": {model.model: {} for model in models},
@@ -178,21 +192,34 @@ def _choice(document: Mapping[str, Any], about: Mapping[str, Mapping[str, Any]])
     accuracy = {name: compare_text.value(document, name, SELECTED_ON, "accuracy") for name in names}
     loss = {name: compare_text.value(document, name, SELECTED_ON, "loss") for name in names}
     ranked = sorted(compare_text.contest(names), key=lambda name: (-accuracy[name], loss[name], name))
+    given = set(ROLES) <= set(names)
     return {
         "best": ranked[0],
         "weak": ranked[-1] if len(ranked) > 1 else None,
-        "pair": _pair(ranked[0], accuracy, about),
+        "pair": _given_pair(accuracy) if given else _pair(ranked[0], accuracy, about),
         "selected_on": SELECTED_ON,
     }
 
 
+def _given_pair(accuracy: Mapping[str, float]) -> dict[str, Any]:
+    """The models that were called "best" and "weak" by whoever gave them keep these roles in the pictures."""
+    strong, weak = ROLES
+    reason = f"{strong} and {weak} were given by these names ({SELECTED_ON} accuracy {accuracy[strong]:.3f} and "
+    reason += f"{accuracy[weak]:.3f})"
+    if accuracy[strong] <= accuracy[weak]:
+        reason += f"; the figures contradict the names: {strong} is not the better one on {SELECTED_ON}"
+    return {"strong": strong, "weak": weak, "reason": reason}
+
+
 def _pair(best: str, accuracy: Mapping[str, float], about: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The best model and a clearly weaker one of the same layers; two architectures share none."""
-    mine = about.get(best, {}).get("architecture")
+    mine = about.get(best, {})
     lower = {
         name: value
         for name, value in accuracy.items()
-        if mine and about.get(name, {}).get("architecture") == mine and value <= accuracy[best] - WEAK_GAP
+        if mine.get("architecture")
+        and all(about.get(name, {}).get(key) == mine.get(key) for key in SAME_LAYERS)
+        and value <= accuracy[best] - WEAK_GAP
     }
     made = best + compare_text.WEAK_SUFFIX
     figures = f"validation accuracy {accuracy[best]:.3f}"

@@ -18,6 +18,8 @@ def history(name: str, curves: Sequence[Mapping[str, Any]], about: Mapping[str, 
     """One model's entry in compare.json: how it was trained, where its curves ended. Unknown is None."""
     training = about.get("training") or {}
     last = curves[-1] if curves else {}
+    losses = [(loss, i) for i, row in enumerate(curves, 1) if (loss := number(row, "validation_loss")) is not None]
+    lowest, at = min(losses, default=(None, None))
     return {
         "name": name,
         "backbone": about.get("backbone"),
@@ -27,6 +29,8 @@ def history(name: str, curves: Sequence[Mapping[str, Any]], about: Mapping[str, 
         "final_train_loss": number(last, "train_loss"),
         "final_validation_loss": number(last, "validation_loss"),
         "final_validation_accuracy": number(last, "validation_accuracy"),
+        "lowest_validation_loss": lowest,
+        "lowest_epoch": at,
         "overfit": overfitting(curves),
     }
 
@@ -100,12 +104,34 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
         )
     pair = document["pair"]
     text.append(f"For layer-by-layer pictures of a strong and a weak model: {pair['reason']}.")
-    text += [
-        f"{model['name']}: {model['overfit']}."
-        for model in document["models"]
-        if model["overfit"].startswith("overfitting")
-    ]
+    text += _curves(document)
     return [*text, *_other_subsets(document, best), *_cautions(document, on)]
+
+
+def _curves(document: Mapping[str, Any]) -> list[str]:
+    """What the curves say of the models that are named above, and of any other that overfits."""
+    named = (document["best"], document["weak"], document["pair"]["strong"], document["pair"]["weak"])
+    return [
+        f"{model['name']}: {model['overfit']}.{_losses(model)}"
+        for model in document["models"]
+        if model["name"] in named or model["overfit"].startswith("overfitting")
+    ]
+
+
+def _losses(model: Mapping[str, Any]) -> str:
+    lowest, last, train = (
+        model[key] for key in ("lowest_validation_loss", "final_validation_loss", "final_train_loss")
+    )
+    if lowest is None or last is None:
+        return ""
+    ended = f" Its validation loss was lowest in epoch {model['lowest_epoch']} ({lowest:.3f})"
+    ended += f" and {last:.3f} after the last epoch, {model['epochs']}"
+    return f"{ended}; its training loss ended at {train:.3f}." if train is not None else f"{ended}."
+
+
+def not_from_here(document: Mapping[str, Any]) -> list[str]:
+    """The models that may have been trained on scans which this run holds back."""
+    return [model["name"] for model in document["models"] if model.get("trained_here") is not True]
 
 
 def contest(names: Sequence[str]) -> list[str]:
@@ -136,7 +162,8 @@ def _other_subsets(document: Mapping[str, Any], best: str) -> list[str]:
     text = []
     if "holdout" in document["subsets"]:
         held = score(document, best, "holdout", "accuracy").text()
-        text.append(f"On the holdout, which took no part in any choice, {best} scores {held}.")
+        choice = "" if best in not_from_here(document) else ", which took no part in any choice,"
+        text.append(f"On the holdout{choice} {best} scores {held}.")
     if "test" in document["subsets"]:
         test = score(document, best, "test", "accuracy").text()
         text.append(f"On the official test {best} scores {test}.")
@@ -144,7 +171,8 @@ def _other_subsets(document: Mapping[str, Any], best: str) -> list[str]:
         leaked, clean = (score(document, best, f"test-{part}", "accuracy") for part in ("leaked", "clean"))
         text.append(
             f"On test scans that are duplicates of training scans it scores {leaked.text()}, on the others "
-            f"{clean.text()}: only the second says what it does on new scans."
+            f"{clean.text()}: only the second {'can say' if best in not_from_here(document) else 'says'} what it does "
+            "on new scans."
         )
     missing = sorted(
         {
@@ -157,10 +185,18 @@ def _other_subsets(document: Mapping[str, Any], best: str) -> list[str]:
 
 
 def _cautions(document: Mapping[str, Any], on: str) -> list[str]:
-    text = [
-        "Where patients are unknown, slices of one patient may lie on both sides of a split: "
-        "read every figure as an upper bound."
-    ]
+    text = []
+    if not document["patients_known"]:
+        when = "Where patients are unknown" if document["patients_known"] is None else "Patients are not known"
+        may = ", slices" if document["patients_known"] is None else " for every scan, so slices"
+        text.append(
+            f"{when}{may} of one patient may lie on both sides of a split: read every figure as an upper bound."
+        )
+    if elsewhere := not_from_here(document):
+        text.append(
+            f"It is not known that {' and '.join(elsewhere)} learned from this run's training scans only: scans that "
+            "are held back here may have been among the training scans, so read the figures as an upper bound."
+        )
     if document["weak"]:
         text.append(f"The best model was selected on {on}, so its {on} figure is optimistic.")
     return text
