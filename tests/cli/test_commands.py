@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +92,18 @@ def test_a_negative_seed_is_refused(command: str, tmp_path: Path) -> None:
     result = runner.invoke(app, [command, *words, *place, "--seed", "-1"])
     assert result.exit_code == 2 and "--seed" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse or translate such names")
+def test_an_audit_of_names_that_are_not_utf8_ends_well(phantoms: Path, tmp_path: Path) -> None:
+    data = tmp_path / os.fsdecode(b"se\xf1al")
+    shutil.copytree(phantoms, data)
+    scan = next(data.rglob("Training/glioma/*.png"))
+    scan.rename(scan.with_name(os.fsdecode(b"\xff.png")))
+    scan.with_name(os.fsdecode(b"\xfe.png")).write_bytes(b"")
+    result = runner.invoke(app, ["audit", str(data), "--out", str(tmp_path / "run"), "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["name"] == "se\\udcf1al"
+    assert [each["path"] for each in found["unreadable"]] == ["Training/glioma/\\udcfe.png"]
+    assert "Training/glioma/\\udcff.png," in (tmp_path / "run" / "splits.csv").read_text()
