@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from whyscan.training.evaluate import JUDGED, evaluate
 from whyscan.training.features import trunk_features
 from whyscan.training.fit import Part, head_phase, trunk_phase
 from whyscan.training.loop import run_phase
+from whyscan.training.parts import digest
 from whyscan.training.pixels import PixelCache, open_pixels
 from whyscan.training.settings import TrainSettings
 from whyscan.training.state import Snapshot, State
@@ -139,18 +139,13 @@ def _part(catalogue: Catalogue, rows: Sequence[SplitRow], split: str) -> Part:
 
 def _about(settings: TrainSettings, start: Classifier, trunk: str, parts: Sequence[Part]) -> dict[str, Any]:
     """What makes two trainings the same."""
-    data = hashlib.sha256()
-    for part in parts:
-        for content, label in zip(part.contents, part.labels.tolist(), strict=True):
-            data.update(f"{content} {label}\n".encode())
-        data.update(b"--\n")
     return {
         **settings.describe(),
         "classes": list(start.classes),
         "backbone": start.about["backbone"],
         "input": list(start.input_size),
         "trunk": trunk,
-        "data": data.hexdigest(),
+        "data": digest(zip(part.contents, part.labels.tolist(), strict=True) for part in parts),
         "train_images": len(parts[0].contents),
         "validation_images": len(parts[1].contents),
         "arithmetic": "bfloat16 autocast, channels-last" if settings.bfloat16 else "float32, channels-last",
