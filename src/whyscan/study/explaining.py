@@ -24,6 +24,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
+from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
 from whyscan.stats.intervals import percentile, resample
 from whyscan.study import gallery
@@ -55,8 +56,7 @@ def explain_stage(
     weak = predictions.get(roles["weak"] or "")
     picks = gallery.pick(best, weak, per_case=settings.per_case, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
-    elsewhere = compare_text.not_from_here(comparison)
-    scans: list[dict[str, Any]] = []
+    elsewhere = [name for name in compare_text.not_from_here(comparison) if name in roles["all"]]
     documents: dict[str, dict[str, Any]] = {name: {} for name in roles["all"]}
     failed: dict[str, str] = {}
     unlocated: dict[str, str] = {}
@@ -71,42 +71,15 @@ def explain_stage(
             except BadScan as error:  # the file changed since the audit, or hiding parts of it changes nothing
                 failed[entry.name] = str(error)
         progress(f"explaining with {name}", len(picks), len(picks))
-        energies += _locate(
-            classifier,
-            catalogue,
-            rows,
-            settings,
-            unlocated,
-            progress,
-            subset=OUTSIDE if name in elsewhere else HELD_OUT,
-        )
-    for picked in picks:
-        path = best.paths[picked.row]
-        if path in failed:
-            continue
-        scans.append(
-            {
-                "scan": documents[roles["best"]][path]["scan"],
-                "source": path,
-                "label": best.classes[best.labels[picked.row]],
-                "split": best.splits[picked.row],
-                "case": picked.case,
-                "region": documents[roles["best"]][path]["region"],
-                "models": {name: documents[name][path]["model"] for name in roles["all"]},
-                "evidence": [row for name in roles["all"] for row in documents[name][path]["evidence"]],
-            }
-        )
+        subset = OUTSIDE if name in elsewhere else HELD_OUT
+        energies += _locate(classifier, catalogue, rows, settings, unlocated, progress, subset=subset)
+    scans = [_entry(documents, best, picked) for picked in picks if best.paths[picked.row] not in failed]
     files.write_json(
         run.gallery_path,
         {
             "seed": settings.seed,
             "evaluations": settings.evaluations,
-            "sampling": gallery.sentence(
-                settings.per_case,
-                settings.seed,
-                alone=weak is None,
-                elsewhere=[n for n in elsewhere if n in roles["all"]],
-            ),
+            "sampling": gallery.sentence(settings.per_case, settings.seed, alone=weak is None, elsewhere=elsewhere),
             "models": {"best": roles["best"], "weak": roles["weak"], "others": roles["others"]},
             "scans": scans,
             "failed": [{"source": path, "reason": reason} for path, reason in (unlocated | failed).items()],
@@ -114,6 +87,23 @@ def explain_stage(
         },
     )
     run.replace_results("explain", energies + [_result(row) for scan in scans for row in scan["evidence"]])
+
+
+def _entry(
+    documents: Mapping[str, Mapping[str, Mapping[str, Any]]], best: Predictions, picked: gallery.Pick
+) -> dict[str, Any]:
+    """One scan of the gallery; `documents` holds what each model made of it, by name and path."""
+    path = best.paths[picked.row]
+    return {
+        "scan": documents[best.model][path]["scan"],
+        "source": path,
+        "label": best.classes[best.labels[picked.row]],
+        "split": best.splits[picked.row],
+        "case": picked.case,
+        "region": documents[best.model][path]["region"],
+        "models": {name: made[path]["model"] for name, made in documents.items()},
+        "evidence": [row for made in documents.values() for row in made[path]["evidence"]],
+    }
 
 
 def chosen_models(comparison: Mapping[str, Any]) -> dict[str, Any]:
