@@ -19,6 +19,7 @@ from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import run as stages
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
+from whyscan.study.workspace import split_seed, workspace
 from whyscan.training.settings import TrainSettings
 
 __all__ = [
@@ -66,7 +67,7 @@ def audit(
     """
     check_seed(seed)
     catalogue = open_catalogue(Path(data))
-    with stages.workspace(Path(out), Path(data), {"audit": {"seed": seed}}, resume=resume) as run:
+    with workspace(Path(out), Path(data), {"audit": {"seed": seed}}, resume=resume) as run:
         stages.audit_stage(run, catalogue, seed=seed, progress=progress)
     found = run.audit()
     assert found is not None
@@ -100,14 +101,14 @@ def train(
     begun = any((Path(out) / "models").glob("*"))  # a training that was killed leaves a folder and no model in it
     audited = Run(Path(out)).splits_path.is_file() and not begun
     stages.check_plans(Run(Path(out)), chosen)
-    seed = stages.split_seed(Run(Path(out)), seed)
-    with stages.workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
+    seed = split_seed(Run(Path(out)), seed)
+    with workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
         rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)
         stages.train_stage(run, catalogue, rows, chosen, resume=resume, progress=progress)
     return run
 
 
-def compare(run: str | Path, *, seed: int = 0) -> Mapping[str, Any]:
+def compare(run: str | Path, *, seed: int = 0, progress: Progress = quiet) -> Mapping[str, Any]:
     """Scores with intervals, paired tests, the best and the weak model of a run.
 
     Raises:
@@ -116,8 +117,8 @@ def compare(run: str | Path, *, seed: int = 0) -> Mapping[str, Any]:
     """
     check_seed(seed)
     opened = Run.open(run)
-    with stages.workspace(opened.folder, None, {}, resume=True) as found:
-        return stages.compare_stage(found, seed=seed)
+    with workspace(opened.folder, None, {}, resume=True) as found:
+        return stages.compare_stage(found, seed=seed, progress=progress)
 
 
 def study(
@@ -144,7 +145,7 @@ def study(
         BadData, BadInput, BadModel, BadRun: see their texts.
     """
     if settings is None or resume:
-        seed = stages.split_seed(Run(Path(out)), None if settings is None else settings.seed)
+        seed = split_seed(Run(Path(out)), None if settings is None else settings.seed)
         settings = settings or StudySettings(seed=seed)
     run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
     page.write(run)

@@ -25,8 +25,9 @@ from whyscan.models.weights import serialise
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study import explaining
-from whyscan.study import run as stages
+from whyscan.study import workspace as workspaces
 from whyscan.study.ledger import Ledger
+from whyscan.study.workspace import split_seed, workspace
 
 
 def test_every_stage_left_its_record(studied: Run) -> None:
@@ -245,18 +246,18 @@ def test_the_seed_of_the_audit_holds_for_the_run(
     assert read_splits(out / "splits.csv") == before
     audit = run.audit()
     assert audit is not None and audit["seed"] == 3
-    assert stages.split_seed(run, 3) == stages.split_seed(run, None) == 3
-    assert (stages.split_seed(Run(tmp_path), None), stages.split_seed(Run(tmp_path), 5)) == (0, 5)
+    assert split_seed(run, 3) == split_seed(run, None) == 3
+    assert (split_seed(Run(tmp_path), None), split_seed(Run(tmp_path), 5)) == (0, 5)
 
 
 def test_the_versions_that_began_a_run_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def touch() -> dict[str, Any]:
-        with stages.workspace(tmp_path / "run", None, {}, resume=True) as run:
+        with workspace(tmp_path / "run", None, {}, resume=True) as run:
             return dict(run.manifest())
 
     first = touch()
     assert "later_versions" not in touch()
-    monkeypatch.setattr(stages, "versions", lambda: {**first["versions"], "torch": "99.0"})
+    monkeypatch.setattr(workspaces, "versions", lambda: {**first["versions"], "torch": "99.0"})
     touch()
     last = touch()
     assert last["versions"] == first["versions"]

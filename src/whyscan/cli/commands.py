@@ -92,10 +92,10 @@ def train(
 
 def compare(run: RunFolder, seed: Seed = 0, json: Json = False) -> None:
     """Score all models of a run with intervals, test their differences, name the best and the weak one."""
-    with console.exits(json):
+    with console.exits(json), console.bars() as progress:
         from whyscan import api
 
-        comparison = api.compare(run, seed=seed)
+        comparison = api.compare(run, seed=seed, progress=progress)
     if json:
         console.say_json(comparison)
         return
@@ -212,7 +212,7 @@ def _own_process() -> None:
 def _run_seed(out: Path, seed: int | None) -> int:
     """One seed for all of a run, so that `train` and `study` do not split anew what `audit --seed 3` has split."""
     from whyscan.records.run import Run
-    from whyscan.study.run import split_seed
+    from whyscan.study.workspace import split_seed
 
     return split_seed(Run(out), seed)
 

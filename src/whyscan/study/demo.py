@@ -15,6 +15,7 @@ from whyscan.records.run import Run
 from whyscan.study import run as stages
 from whyscan.study.settings import Plan, StudySettings
 from whyscan.study.shortcut import Pair, check
+from whyscan.study.workspace import ledger, workspace
 from whyscan.training.settings import TrainSettings
 
 SIZE = 128
@@ -27,7 +28,7 @@ def demo(out: Path, *, seed: int = 0, resume: bool = False, progress: Progress =
     """Phantoms, a study on them, and the planted shortcut; what is finished is not made again."""
     data = out / "phantoms"
     asked = {"demo": {"seed": seed, "phantoms a side": SIZE}}
-    with stages.workspace(out, data, asked, resume=resume) as run:
+    with workspace(out, data, asked, resume=resume) as run:
         _phantoms(run, data, per_class=230, test_per_class=50, seed=seed, shortcut=None)
     settings = StudySettings(seed=seed, evaluations=300)
     run = stages.study(data, out, settings, plans=clean_plans(seed), resume=True, progress=progress)
@@ -48,7 +49,7 @@ def mislead(run: Run, *, seed: int, resume: bool, progress: Progress = quiet) ->
     """Train a small model on phantoms with a planted cue, and check whether it uses it: RUN/shortcut."""
     folder = run.folder / "shortcut"
     data = folder / "marked-phantoms"
-    with stages.workspace(folder, data, {"cue": CUE.describe()}, resume=resume or folder.is_dir()) as own:
+    with workspace(folder, data, {"cue": CUE.describe()}, resume=resume or folder.is_dir()) as own:
         _phantoms(own, data, per_class=100, test_per_class=25, seed=seed + 1, shortcut=CUE)
         catalogue = open_catalogue(data)
         rows = stages.audit_stage(own, catalogue, seed=seed, progress=progress)
@@ -80,7 +81,7 @@ def _phantoms(
         "seed": seed,
         "shortcut": shortcut.describe() if shortcut else None,
     }
-    book = stages.ledger(run)
+    book = ledger(run)
     if not (book.done("phantoms", made_from) and data.is_dir()):
         with book.piece("phantoms", made_from):
             shutil.rmtree(data, ignore_errors=True)  # our own, of another seed or of a try that was killed
