@@ -101,8 +101,14 @@ def _best(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _energy(gallery: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    rows = [r for r in (gallery or {}).get("energy") or [] if r.get("value") is not None]
-    return [{"model": r.get("model"), "metric": r.get("metric"), "figure": figure(r)} for r in rows]
+    """One line a model: the energy in the lesion beside what an even spread would put there."""
+    rows = [row for row in (gallery or {}).get("energy") or [] if row.get("value") is not None]
+    by_chance = {row["model"]: figure(row) for row in rows if "chance)" in str(row.get("metric"))}
+    return [
+        {"model": row["model"], "figure": figure(row), "chance": by_chance.get(row["model"])}
+        for row in rows
+        if row.get("metric") == "mean energy in lesion"
+    ]
 
 
 def _cautions(audit: Mapping[str, Any] | None, compared: Mapping[str, Any] | None) -> list[str]:
