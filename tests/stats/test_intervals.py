@@ -189,3 +189,9 @@ def test_reflection_corrects_the_bias_of_calibration_error() -> None:
         assert low <= value <= high
     assert mirrored / 200 >= 0.84
     assert mirrored > middle
+
+
+def test_a_difference_that_is_the_same_everywhere_still_has_an_interval() -> None:
+    ones = np.ones(25)
+    low, high = intervals.paired_difference(ones, alone(25), np.ones(200))
+    assert low < 1 == high

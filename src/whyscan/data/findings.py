@@ -122,6 +122,8 @@ def _duplicates(document: Mapping[str, Any]) -> Found:
 def _balance(document: Mapping[str, Any]) -> Found:
     totals = {label: sum(parts.values()) for label, parts in document["classes"].items()}
     least, most = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
+    if totals[least] == totals[most]:
+        return [("note", f"Every class has {totals[most]} images.")]
     level = "warn" if totals[most] >= 3 * totals[least] else "note"
     return [
         (level, f"The largest class, {most}, has {totals[most]} images and the smallest, {least}, {totals[least]}.")

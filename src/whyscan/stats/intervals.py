@@ -160,7 +160,7 @@ def paired_difference(
     count, index = group_index(groups)
     sums = np.bincount(index, differences, minlength=count)
     drawn = percentile(values, level)
-    if np.count_nonzero(sums) >= FEW:
+    if np.count_nonzero(sums) >= FEW and drawn.low < drawn.high:  # all alike: nothing to reshuffle
         return drawn
     per_unit = count / max(differences.size, 1)
     up, down = sums[sums > 0].sum() * per_unit, -sums[sums < 0].sum() * per_unit
