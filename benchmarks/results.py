@@ -72,18 +72,22 @@ def cell(comparison: Mapping[str, Any], model: str, subset: str, metric: str, of
 
 
 def pair_table(comparison: Mapping[str, Any]) -> str:
+    """The models that competed, and the best one with its own weaker state."""
+    shown = {comparison["pair"]["strong"], comparison["pair"]["weak"]}
     rows = [
         [
             f"{pair['a']} - {pair['b']}",
             NAMES[pair["subset"]],
             f"{pair['difference']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]",
-            f"{pair['p_holm']:.2g}",
+            f"{pair['p']:.2g}",
+            "chosen to differ" if pair["p_holm"] is None else f"{pair['p_holm']:.2g}",
             pair["verdict"],
         ]
         for pair in comparison["pairs"]
         if pair["subset"] in ("validation", "holdout", "test-clean")
+        and (pair["p_holm"] is not None or {pair["a"], pair["b"]} == shown)
     ]
-    return table(["pair", "on", "difference", "p (Holm)", "verdict"], rows)
+    return table(["pair", "on", "difference", "p", "p after Holm", "verdict"], rows)
 
 
 def energy_table(run: Run) -> str:
@@ -121,7 +125,8 @@ def over_seeds(values: Sequence[float]) -> str:
     if len(values) < 2:
         return f"{np.mean(values):.3f} (one seed: no interval)"
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-    return f"{np.mean(values):.3f} [{np.mean(values) - half:.3f}, {np.mean(values) + half:.3f}]"
+    low, high = max(0.0, np.mean(values) - half), min(1.0, np.mean(values) + half)
+    return f"{np.mean(values):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def value(document: Mapping[str, Any], model: str, subset: str) -> float:
