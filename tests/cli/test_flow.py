@@ -1,0 +1,86 @@
+"""From scans to a report, verb by verb, as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from whyscan.cli.main import app
+from whyscan.records.attribution import load_all
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = ["--recipe", "frozen", "--epochs", "2", "--epochs", "test_resnet=3", "--input-size", "64"]
+    backbones = ["--backbone", "test_resnet=none", "--backbone", "test_efficientnet=none"]
+    return out, call("train", phantoms, *backbones, *options, "--out", out)
+
+
+def test_train_says_what_it_made_and_what_comes_next(trained: tuple[Path, Result]) -> None:
+    out, result = trained
+    assert result.exit_code == 0, result.output
+    assert "test_resnet: validation accuracy" in result.stdout
+    assert f"whyscan compare {out}" in result.stdout
+    epochs = (out / "models" / "test_resnet" / "curves.csv").read_text().splitlines()
+    assert len(epochs) == 1 + 3
+
+
+def test_compare_then_report(trained: tuple[Path, Result]) -> None:
+    out, _ = trained
+    compared = call("compare", out)
+    assert compared.exit_code == 0, compared.output
+    assert "is best on validation" in compared.stdout
+    assert json.loads(call("compare", out, "--json").stdout)["best"] in ("test_resnet", "test_efficientnet")
+    assert call("report", out).stdout.strip() == str(out / "report.html")
+    assert json.loads(call("report", out, "--json").stdout) == {"report": str(out / "report.html")}
+
+
+def test_explain_every_layer_and_both_perturbation_methods(
+    trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    scan = sorted(phantoms.rglob("Testing/glioma/*.png"))[0]
+    options = ["--method", "gradcam", "--method", "lime", "--method", "shap", "--layers", "all", "--label", "gli"]
+    result = call("explain", out / "models" / "test_resnet", scan, *options, "--samples", 60, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    layers = load_all(tmp_path / f"{scan.stem}.gradcam.npz")
+    assert len(layers) > 3
+    assert {each.label for each in layers} == {"glioma"}
+    for method in ("gradcam", "lime", "shap"):
+        assert f"{scan.stem}.{method}.npz" in result.stdout
+        with Image.open(tmp_path / f"{scan.stem}.{method}.png") as picture:
+            assert min(picture.size) > 200
+
+
+def test_explain_goes_on_past_a_bad_file_and_says_so(
+    trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    good = sorted(phantoms.rglob("Testing/glioma/*.png"))[0]
+    result = call("explain", out / "models" / "test_resnet", bad, good, "--out", tmp_path / "o", "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert [each["source"] for each in document["failed"]] == ["bad.png"]
+    assert [each["source"] for each in document["scans"]] == [good.name]
+
+
+def test_a_study_of_models_that_exist_takes_their_names(
+    trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    models = [f"--model=best={out / 'models' / 'test_resnet'}", f"--model=weak={out / 'models' / 'test_efficientnet'}"]
+    result = call("study", phantoms, *models, "--samples", 60, "--out", tmp_path / "pair")
+    assert result.exit_code == 0, result.output
+    assert f"report: {tmp_path / 'pair' / 'report.html'}" in result.stdout
