@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
+from whyscan.records.geometry import Geometry
 from whyscan.render import figures, overlay
+
+TILE = 150
+"""Longer side of a layer's tile, in pixels."""
 
 
 def sheet(attributions: Sequence[Attribution]) -> bytes:
@@ -29,7 +35,7 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
 
 
 def _strip(attributions: Sequence[Attribution], target: str) -> Figure:
-    panels = [(each.layer or each.method, each.overlay(target)) for each in attributions]
+    panels = [(each.layer or each.method, _small(each).overlay(target)) for each in attributions]
     first = attributions[0]
     title = f"{first.title(target)}\n{first.method}, every layer from shallow to deep, each on its own scale"
     return figures.layer_strip(panels, title=title)
@@ -39,11 +45,26 @@ def _superpixels(attribution: Attribution) -> Figure:
     assert attribution.segments is not None
     segments = attribution.geometry.labels_to_scan(attribution.segments)
     panels = [
-        (target, overlay.superpixels(attribution.values[row], segments, attribution.background()))
+        (attribution.title(target), overlay.superpixels(attribution.values[row], segments, attribution.background()))
         for row, target in enumerate(attribution.targets)
     ]
     title = f"{attribution.method}: the strongest superpixels, green for the target, magenta against"
-    return figures.layer_strip(panels, columns=4, title=title)
+    return figures.layer_strip(panels, columns=5, tile=2.5, title=title)
+
+
+def _small(attribution: Attribution) -> Attribution:
+    """The same maps on a scan as small as the tile it is shown in: hundreds of full size would take long to draw."""
+    background = attribution.background()
+    scale = TILE / max(background.shape[:2])
+    if scale >= 1:
+        return attribution
+    height, width = (max(1, round(side * scale)) for side in background.shape[:2])
+    shrunk = np.asarray(Image.fromarray(background).resize((width, height), Image.Resampling.LANCZOS))
+    region = attribution.region
+    if region is not None:
+        region = Geometry.of(region.shape, (height, width)).region_to_model(region)
+    geometry = replace(attribution.geometry, scan=(height, width))
+    return replace(attribution, geometry=geometry, thumbnail=shrunk, region=region)
 
 
 def _stack(pngs: Sequence[bytes]) -> bytes:

@@ -58,18 +58,33 @@ def attribution(
 
 
 def layer_strip(
-    panels: Sequence[tuple[str, UInt8[np.ndarray, "h w 3"]]], *, columns: int = 10, title: str = ""
+    panels: Sequence[tuple[str, UInt8[np.ndarray, "h w 3"]]], *, columns: int = 10, tile: float = 1.35, title: str = ""
 ) -> Figure:
-    """Finished pictures in reading order, shallow to deep, each under its layer's name."""
+    """Finished pictures of one size in reading order (layers from shallow to deep, say), each under its name.
+
+    All are laid into one picture: an axis for each of fifty layers would take longer to lay out than they to compute.
+
+    Args:
+        tile: the width of one, in inches.
+    """
     columns = max(1, min(columns, len(panels)))
     rows = max(1, -(-len(panels) // columns))
-    figure = _figure(1.35 * columns, 1.6 * rows + 0.3)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, (name, picture) in zip(axes, panels, strict=False):
-        axis.imshow(picture)
-        _text(axis, name, size=6)
+    height, width = panels[0][1].shape[:2] if panels else (1, 1)
+    size = 6 if tile < 2 else 8
+    lines = max((_wrapped(name).count("\n") + 1 for name, _ in panels), default=1)
+    per_inch = width / (0.94 * tile)  # pixels of the pictures to an inch of the figure
+    line, pitch = size / 72 * per_inch, round(tile * per_inch)
+    head = round((1.3 * lines + 1) * line)
+    whole = np.full((rows * (height + head), columns * pitch, 3), 255, np.uint8)
+    figure = _figure(tile * columns, whole.shape[0] / per_inch + 0.5)
+    axis = figure.subplots()
+    axis.set_axis_off()
+    for number, (name, picture) in enumerate(panels):
+        top, left = (number // columns) * (height + head) + head, (number % columns) * pitch
+        whole[top : top + height, left : left + width] = picture
+        middle = left + width / 2
+        axis.text(middle, top - 0.45 * line, _wrapped(name), fontsize=size, color=INK, ha="center", parse_math=False)
+    axis.imshow(whole)
     figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
 

@@ -1,0 +1,59 @@
+"""Sheets: one PNG for a scan and a method, small whatever the scan's size."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whyscan.records import pictures
+from whyscan.records.attribution import Attribution
+from whyscan.records.geometry import Geometry
+
+
+@pytest.fixture
+def layer() -> Attribution:
+    region = np.zeros((600, 400), bool)
+    region[100:300, 100:200] = True
+    return Attribution(
+        "gradcam",
+        ("a", "b"),
+        Geometry.of((600, 400), (96, 96)),
+        ("a", "b"),
+        np.array([0.9, 0.1], np.float32),
+        maps=np.random.default_rng(0).random((2, 6, 6)).astype(np.float32),
+        thumbnail=np.full((600, 400), 90, np.uint8),
+        region=region,
+        layer="conv",
+    )
+
+
+def size(png: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(png)) as picture:
+        return picture.size
+
+
+def test_layers_are_stacked_target_by_target(layer: Attribution) -> None:
+    layers = [replace(layer, layer=f"conv{i}") for i in range(12)]
+    one = size(pictures.sheet([replace(each, targets=("a",), maps=each.maps[:1]) for each in layers]))
+    both = size(pictures.sheet(layers))
+    assert both == (one[0], 2 * one[1])
+
+
+def test_a_tile_keeps_shape_map_and_lesion(layer: Attribution) -> None:
+    small = pictures._small(layer)
+    assert small.background().shape == (150, 100)
+    assert small.region is not None and small.region.shape == (150, 100)
+    assert small.region.mean() == pytest.approx(layer.region.mean(), abs=0.01)
+    assert small.values.shape == (2, 150, 100)
+    assert np.abs(small.values - layer.values[:, 2::4, 2::4]).max() < 0.03
+
+
+def test_superpixels_get_their_second_picture(layer: Attribution) -> None:
+    segments = np.arange(96 * 96, dtype=np.int32).reshape(96, 96) // (96 * 24)
+    weights = np.array([[0.5, -0.2, 0.1, 0], [-0.5, 0.2, -0.1, 0]], np.float32)
+    lime = replace(layer, method="lime", maps=None, segments=segments, weights=weights, signed=True, layer=None)
+    assert size(pictures.sheet([lime]))[1] > 1.5 * size(pictures.sheet([layer]))[1]
