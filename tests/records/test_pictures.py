@@ -44,7 +44,7 @@ def test_layers_are_stacked_target_by_target(layer: Attribution) -> None:
 
 
 def test_a_tile_keeps_shape_map_and_lesion(layer: Attribution) -> None:
-    small = pictures._small(layer)
+    small = pictures.shown_at(layer, pictures.TILE)
     assert small.background().shape == (150, 100)
     assert small.region is not None and small.region.shape == (150, 100)
     assert small.region.mean() == pytest.approx(layer.region.mean(), abs=0.01)

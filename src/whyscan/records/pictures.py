@@ -35,7 +35,9 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
 
 
 def _strip(attributions: Sequence[Attribution], target: str) -> Figure:
-    panels = [(each.layer or each.method, _small(each).overlay(target)) for each in attributions]
+    # hundreds of overlays of full size would take long to draw
+    small = [shown_at(each, TILE) if max(each.background().shape[:2]) > TILE else each for each in attributions]
+    panels = [(each.layer or each.method, each.overlay(target)) for each in small]
     first = attributions[0]
     title = f"{first.title(target)}\n{first.method}, every layer from shallow to deep, each on its own scale"
     return figures.layer_strip(panels, title=title)
@@ -52,17 +54,17 @@ def _superpixels(attribution: Attribution) -> Figure:
     return figures.layer_strip(panels, columns=5, tile=2.5, title=title)
 
 
-def _small(attribution: Attribution) -> Attribution:
-    """The same maps on a scan as small as the tile it is shown in: hundreds of full size would take long to draw."""
-    background = attribution.background()
-    scale = TILE / max(background.shape[:2])
-    if scale >= 1:
-        return attribution
-    height, width = (max(1, round(side * scale)) for side in background.shape[:2])
+def shown_at(attribution: Attribution, side: int) -> Attribution:
+    """The same maps on a scan whose longer side has `side` pixels: its picture, its lesion, and their geometry.
+
+    Maps then go straight from their layer's grid to the one they are shown on; the scan's own may be 25 times as large.
+    """
+    background, region = attribution.background(), attribution.region
+    scale = side / max(background.shape[:2])
+    height, width = (max(1, round(each * scale)) for each in background.shape[:2])
     shrunk = np.asarray(Image.fromarray(background).resize((width, height), Image.Resampling.LANCZOS))
-    region = attribution.region
     if region is not None:
-        region = Geometry.of(region.shape, (height, width)).region_to_model(region)
+        region = np.asarray(Geometry.of(region.shape, (height, width)).region_to_model(region))
     geometry = replace(attribution.geometry, scan=(height, width))
     return replace(attribution, geometry=geometry, thumbnail=shrunk, region=region)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
-from whyscan.records.geometry import Geometry
+from whyscan.records.pictures import shown_at
 from whyscan.render import colour, overlay
 from whyscan.report import words
 
@@ -65,23 +65,14 @@ class Drawing:
 
 
 def draw(attribution: Attribution, target: str, size: int) -> Drawing:
-    """Resample straight from the layer's grid to the display's: the scan's own grid may be 25 times as large."""
-    background = shrink(attribution.background(), size)
-    geometry = replace(attribution.geometry, scan=background.shape[:2])
-    row = attribution.index(target)
-    region = lesion(attribution, geometry.scan)
-    if attribution.maps is not None:
-        return Drawing(geometry.to_scan(attribution.maps[row : row + 1])[0], background, None, region)
-    assert attribution.segments is not None and attribution.weights is not None
-    segments = geometry.labels_to_scan(attribution.segments)
-    return Drawing(np.append(attribution.weights[row], np.float32(0))[segments], background, segments, region)
-
-
-def lesion(attribution: Attribution, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"] | None:
-    """The known lesion on the grid it is shown on, or None."""
-    if attribution.region is None:
-        return None
-    return np.asarray(Geometry.of(attribution.region.shape, shape).region_to_model(attribution.region))
+    """Resample straight from the layer's grid to the display's, and only this target."""
+    shown, row = shown_at(attribution, size), attribution.index(target)
+    background = shown.background()
+    if shown.maps is not None:
+        return Drawing(shown.geometry.to_scan(shown.maps[row : row + 1])[0], background, None, shown.region)
+    assert shown.segments is not None and shown.weights is not None
+    segments = shown.geometry.labels_to_scan(shown.segments)
+    return Drawing(np.append(shown.weights[row], np.float32(0))[segments], background, segments, shown.region)
 
 
 def limit(attributions: Sequence[Attribution], targets: Sequence[str]) -> float:
@@ -114,12 +105,12 @@ def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
 
 def scan(attribution: Attribution) -> Picture:
     """The scan alone."""
-    image = overlay.rgb(shrink(attribution.background(), PANEL))
-    region = lesion(attribution, image.shape[:2])
-    if region is None:
+    shown = shown_at(attribution, PANEL)
+    image = overlay.rgb(shown.background())
+    if shown.region is None:
         return Picture("The scan", "", encode(image), "The scan without any overlay")
     alt = "The scan with the outline of the known lesion"
-    return Picture("The scan", "", encode(overlay.contour(image, region)), alt, "outlined: the known lesion")
+    return Picture("The scan", "", encode(overlay.contour(image, shown.region)), alt, "outlined: the known lesion")
 
 
 def blank(attribution: Attribution, target: str) -> str:
@@ -138,14 +129,6 @@ def bar(end: float, unit: str, *, signed: bool) -> Bar:
     colours = ", ".join(colour.hexadecimal(each) for each in overlay.bar(signed=signed, alpha=_ALPHA))
     low, middle = (words.number(-end), "0") if signed else ("0", "")
     return Bar(colours, low, middle, words.number(end), unit)
-
-
-def shrink(image: UInt8[np.ndarray, "h w *c"], size: int) -> UInt8[np.ndarray, "nh nw *c"]:
-    """The picture with its longer side at `size` pixels."""
-    height, width = image.shape[:2]
-    scale = size / max(height, width)
-    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.LANCZOS))
 
 
 def encode(image: UInt8[np.ndarray, "h w 3"]) -> str:

@@ -58,6 +58,13 @@ def resample(
     return np.concatenate([statistic(weights) for weights in group_weights(groups, draws, rng)])
 
 
+def resample_mean(
+    values: Float64[np.ndarray, " n"], groups: Sequence[str], *, draws: int = 2000, rng: np.random.Generator
+) -> Float64[np.ndarray, " draws"]:
+    """The mean of each bootstrap sample of the groups."""
+    return resample(lambda weights: weights @ values / weights.sum(axis=1), groups, draws=draws, rng=rng)
+
+
 def percentile(values: Float64[np.ndarray, " draws"], level: float = LEVEL) -> Interval:
     """The middle `level` of the draws. Draws that could not be measured (a rare class was not drawn) are left out."""
     finite = values[np.isfinite(values)]

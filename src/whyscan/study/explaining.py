@@ -26,7 +26,7 @@ from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
-from whyscan.stats.intervals import percentile, resample
+from whyscan.stats.intervals import percentile, resample_mean
 from whyscan.study import gallery
 from whyscan.study.ledger import Ledger
 from whyscan.study.settings import StudySettings
@@ -237,10 +237,7 @@ def _locate(
 
 def _mean(values: Float64[np.ndarray, " n"], groups: Sequence[str], seed: int) -> Evidence:
     """The mean, with an interval from drawing groups."""
-    draws = resample(
-        lambda weights: weights @ values / weights.sum(1), groups, draws=2000, rng=np.random.default_rng(seed)
-    )
-    low, high = percentile(draws)
+    low, high = percentile(resample_mean(values, groups, rng=np.random.default_rng(seed)))
     return Evidence(float(values.mean()), low, high, len(set(groups)))
 
 

@@ -18,7 +18,7 @@ from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
-from whyscan.stats.intervals import Interval, paired_difference, resample, wilson
+from whyscan.stats.intervals import paired_difference, percentile, resample_mean, wilson
 
 FALL = 0.2
 """A model whose accuracy changes by more than this (the whole interval) with the cue uses it: verdict "fail"."""
@@ -102,9 +102,7 @@ def _called(
 
 def _difference(with_: Float64[np.ndarray, " n"], without: Float64[np.ndarray, " n"], seed: int) -> Evidence:
     change, scans = with_ - without, [str(i) for i in range(len(with_))]
-    draws = resample(
-        lambda weights: weights @ change / weights.sum(1), scans, draws=2000, rng=np.random.default_rng(seed)
-    )
+    draws = resample_mean(change, scans, rng=np.random.default_rng(seed))
     return Evidence(float(change.mean()), *paired_difference(change, scans, draws), len(change))
 
 
@@ -172,6 +170,6 @@ def _mean(values: Sequence[float], seed: int) -> Evidence:
     if not values:
         return Evidence.skipped("no scan on which this can be measured")
     numbers = np.asarray(values)
-    draws = np.random.default_rng(seed).choice(numbers, (2000, len(numbers))).mean(1)
-    interval = Interval(*(float(end) for end in np.quantile(draws, (0.025, 0.975))))
+    scans = [str(i) for i in range(len(numbers))]
+    interval = percentile(resample_mean(numbers, scans, rng=np.random.default_rng(seed)))
     return Evidence(float(numbers.mean()), *interval, len(numbers))
