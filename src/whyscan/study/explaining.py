@@ -33,6 +33,7 @@ from whyscan.study.settings import StudySettings
 from whyscan.training import compare_text
 
 METRIC = "energy in lesion"
+MEASURED = ("gradcam", "lime", "shap")
 LAYERED = "gradcam-layers"
 HELD_OUT = "held out, known lesion"
 OUTSIDE = "outside of this run's training part, known lesion"
@@ -127,16 +128,13 @@ def _explain_scan(
         "model": classifier.hash, "seed": settings.seed, "evaluations": settings.evaluations,
         "label": scan.label, "region": _region_hash(scan), "whyscan": whyscan.__version__,
     }  # fmt: skip
-    paths = {
-        method: run.attribution_path(scan.content, classifier.name, method)
-        for method in ("gradcam", LAYERED, "lime", "shap")
-    }
+    paths = {method: run.attribution_path(scan.content, classifier.name, method) for method in (*MEASURED, LAYERED)}
     piece = f"explain {classifier.name} {scan.content[:16]}"
     if not (ledger.done(piece, made_from) and all(path.is_file() for path in paths.values())):
         with ledger.piece(piece, made_from):
             explain_to_files(classifier, scan, paths, settings)
-    found = {method: run.attributions(_relative(run, path)) for method, path in paths.items()}
-    last = found["gradcam"][0]
+    found = {method: run.attributions(_relative(run, paths[method]))[0] for method in MEASURED}
+    last = found["gradcam"]
     return {
         "scan": scan.content,
         "region": scan.region is not None and bool(scan.region.any()),
@@ -147,8 +145,8 @@ def _explain_scan(
             "files": {method: _relative(run, path) for method, path in paths.items()},
         },
         "evidence": [
-            {**_energy(found[method][0], scan), "model": classifier.name, "method": method, "source": entry.name}
-            for method in ("gradcam", "lime", "shap")
+            {**_energy(attribution, scan), "model": classifier.name, "method": method, "source": entry.name}
+            for method, attribution in found.items()
             if scan.region is not None and scan.region.any()
         ],
     }
@@ -163,9 +161,9 @@ def _region_hash(scan: Scan) -> str | None:
 
 def explain_to_files(classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings) -> None:
     """Grad-CAM of the last layer for all classes; of every layer for the predicted and the true one; LIME and SHAP."""
-    save_all(paths["gradcam"], [explain(classifier, scan, "gradcam", "all", seed=settings.seed)])
-    predicted = classifier.classes[int(np.argmax(classifier.predict(scan)))]
-    targets = list(dict.fromkeys([predicted, *([scan.label] if scan.label in classifier.classes else [])]))
+    last = explain(classifier, scan, "gradcam", "all", seed=settings.seed)
+    save_all(paths["gradcam"], [last])
+    targets = list(dict.fromkeys([last.predicted, *([scan.label] if scan.label in classifier.classes else [])]))
     layers = explain_layers(classifier, scan, [name for name in targets if name is not None])
     save_all(paths[LAYERED], list(layers.values()))
     both = explain_many(classifier, scan, ["lime", "shap"], "all", seed=settings.seed, samples=settings.evaluations)
