@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain import gradcam
-from whyscan.explain.gradcam import GradCAM
-from whyscan.explain.methods import METHODS, find_method
+from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method
 from whyscan.explain.perturb import Fill
 from whyscan.explain.segments import Superpixels
 from whyscan.explain.surrogate import Engine, Labels, Perturbation, Surrogate, explain_by_play
@@ -21,77 +21,111 @@ from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
 Cut = Superpixels | Integer[np.ndarray, "h w"]
-SLIC = Superpixels()
+USUAL = ("gradcam", "lime", "shap")
 
 
 def explain(
     classifier: Classifier,
     scan: Scan,
-    method: str = "gradcam",
+    method: str | Explainer = "gradcam",
     targets: Targets = "all",
     *,
-    layer: str = "last",
+    layer: str | None = None,
     seed: int = 0,
-    samples: int = 300,
-    superpixels: Cut = SLIC,
-    fill: Fill = "mean",
-    score: Score = "probability",
-    engine: Engine = "fast",
+    samples: int | None = None,
+    superpixels: Cut | None = None,
+    fill: Fill | None = None,
+    score: Score | None = None,
+    engine: Engine | None = None,
     progress: Progress = quiet,
 ) -> Attribution:
     """Why a classifier said what it said about one scan.
 
     Args:
-        method: a name of `METHODS`. For settings that are not here, call the method itself:
-            `LIME(Perturbation(...), kernel_width=0.5)(classifier, [scan])`.
+        method: a name of `METHODS`, or a method with its settings: `LIME(Perturbation(...), kernel_width=0.5)`.
         targets: "all", "predicted", "true", a class, a contrast "a-b", or several of these.
-        layer: for Grad-CAM.
-        seed, samples, superpixels, fill, score, engine: for LIME and SHAP; see `Perturbation`.
-            `superpixels` may be a label map of one's own.
+        layer: for methods that look at one; "last" where left out.
+        seed: of all that is drawn.
+        samples, superpixels, fill, score, engine: for methods that have them; see `Perturbation` and the method's own
+            page. What is left out is the method's default. `superpixels` may be a label map of one's own.
 
     Raises:
-        BadInput, BadTarget, BadScan, BadModel: see their messages.
+        BadInput: no such method, or an option that it does not have.
+        BadTarget, BadScan, BadModel: see their messages.
     """
+    name = method if isinstance(method, str) else type(method).__name__
     return explain_many(
-        classifier, scan, [method], targets, layer=layer, seed=seed, samples=samples,
+        classifier, scan, {name: method}, targets, layer=layer, seed=seed, samples=samples,
         superpixels=superpixels, fill=fill, score=score, engine=engine, progress=progress,
-    )[method]  # fmt: skip
+    )[name]  # fmt: skip
 
 
 def explain_many(
     classifier: Classifier,
     scan: Scan,
-    methods: Sequence[str] = tuple(METHODS),
+    methods: Sequence[str] | Mapping[str, str | Explainer] = USUAL,
     targets: Targets = "all",
     *,
-    layer: str = "last",
+    layer: str | None = None,
     seed: int = 0,
-    samples: int = 300,
-    superpixels: Cut = SLIC,
-    fill: Fill = "mean",
-    score: Score = "probability",
-    engine: Engine = "fast",
+    samples: int | None = None,
+    superpixels: Cut | None = None,
+    fill: Fill | None = None,
+    score: Score | None = None,
+    engine: Engine | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Attribution]:
     """Several methods on one scan, by name, in the order asked for. LIME and SHAP share their evaluations.
 
     LIME alone draws the coalitions that suit it best; together with SHAP it draws from a mixture that suits both, so
     its weights then differ within their intervals.
+
+    Args:
+        methods: names; or a mapping from names of your own to methods, with or without settings.
+        layer, seed, samples, superpixels, fill, score, engine: as for `explain`; each goes to the methods that have it.
     """
     check(classifier, targets, scan.label)
-    cut = superpixels if isinstance(superpixels, Superpixels) else Labels(superpixels)
-    perturbation = Perturbation(cut, fill, samples, score, engine)
-    found: dict[str, Attribution] = {}
-    playing: dict[str, Surrogate] = {}
-    for name in methods:
-        kind = find_method(name).explainer
-        if issubclass(kind, GradCAM):
-            (found[name],) = kind(layer)(classifier, [scan], targets, seed=seed, progress=progress)
-        else:
-            playing[name] = kind(perturbation)
-    if playing:
-        found |= explain_by_play(classifier, scan, playing, targets, seed=seed, progress=progress)
-    return {name: found[name] for name in methods}
+    asked = methods if isinstance(methods, Mapping) else {name: name for name in methods}
+    cut = superpixels if superpixels is None or isinstance(superpixels, Superpixels) else Labels(superpixels)
+    options = {
+        "layer": layer, "samples": samples, "superpixels": cut, "fill": fill, "score": score, "engine": engine,
+    }  # fmt: skip
+    explainers = configure(asked, {name: value for name, value in options.items() if value is not None})
+    playing = {name: each for name, each in explainers.items() if isinstance(each, Surrogate)}
+    found = explain_by_play(classifier, scan, playing, targets, seed=seed, progress=progress) if playing else {}
+    for name, explainer in explainers.items():
+        if name not in playing:
+            (found[name],) = explainer(classifier, [scan], targets, seed=seed, progress=progress)
+    return {name: found[name] for name in explainers}
+
+
+def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]) -> dict[str, Explainer]:
+    """Methods with those options that they have: fields of their own or of their `perturbation`.
+
+    Raises:
+        BadInput: no such method; or an option that none of them has.
+    """
+    explainers: dict[str, Explainer] = {}
+    taken: set[str] = set()
+    shared = {item.name for item in fields(Perturbation)} & options.keys()
+    perturbation = Perturbation(**{name: options[name] for name in shared})
+    for name, method in methods.items():
+        if not isinstance(method, str):
+            explainers[name] = method
+            continue
+        kind = find_method(method).explainer
+        has = {item.name for item in fields(kind)}
+        given = {option: options[option] for option in options.keys() & has}
+        taken |= given.keys()
+        if "perturbation" in has:
+            given["perturbation"] = perturbation
+            taken |= shared
+        explainers[name] = kind(**given)
+    extra = sorted(options.keys() - taken)
+    if extra:
+        came = f"{extra[0]} for {', '.join(methods)}"
+        raise BadInput(came, "options that the method has", "leave it out, or set it in the method itself")
+    return explainers
 
 
 def explain_layers(
@@ -100,19 +134,21 @@ def explain_layers(
     targets: Targets = "all",
     *,
     layers: str | Sequence[str] = "all",
-    method: str = "gradcam",
+    method: str | LayeredExplainer = "gradcam",
     progress: Progress = quiet,
 ) -> dict[str, Attribution]:
     """Every layer's map, shallow to deep, from one forward pass and one backward pass per target.
 
     Args:
         layers: "all", one name, or several (names, Keras aliases, "last").
+        method: a layered method's name, or one with its settings.
 
     Raises:
         BadInput: the method looks at no layers.
         BadTarget: a layer or target does not exist; the nearest names are suggested.
     """
-    if not find_method(method).layered:
+    explainer = find_method(method).explainer() if isinstance(method, str) else method
+    if not isinstance(explainer, LayeredExplainer):
         able = ", ".join(name for name, each in METHODS.items() if each.layered)
         raise BadInput(f"method {method!r} looks at no layer", f"one of {able}", "use explain() for this method")
     check(classifier, targets, scan.label)
@@ -122,5 +158,5 @@ def explain_layers(
     else:
         asked = {classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)}
         chosen = [layer for layer in classifier.layers if layer in asked]
-    (found,) = gradcam.explain_layers(classifier, [scan], targets, chosen, progress=progress)
+    (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
     return {layer.name: attribution for layer, attribution in zip(chosen, found, strict=True)}

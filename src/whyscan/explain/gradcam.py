@@ -71,9 +71,20 @@ class GradCAM:
         progress: Progress = quiet,
     ) -> list[Attribution]:
         """One attribution per scan. Nothing is drawn, so the seed changes nothing; it is there for all alike."""
-        layers = (classifier.layer(self.layer),)
-        found = explain_layers(classifier, scans, targets, layers, batch=self.batch, progress=progress)
+        found = self.at(classifier, scans, targets, (classifier.layer(self.layer),), progress=progress)
         return [attribution for (attribution,) in found]
+
+    def at(
+        self,
+        classifier: Classifier,
+        scans: Sequence[Scan],
+        targets: Targets,
+        layers: Sequence[Layer],
+        *,
+        progress: Progress = quiet,
+    ) -> list[list[Attribution]]:
+        """For each scan one attribution per layer; `layer` is not looked at."""
+        return explain_layers(classifier, scans, targets, layers, batch=self.batch, progress=progress)
 
 
 def explain_layers(

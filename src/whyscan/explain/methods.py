@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
@@ -12,7 +12,7 @@ from whyscan.explain.gradcam import GradCAM
 from whyscan.explain.lime import LIME
 from whyscan.explain.shap import SHAP
 from whyscan.explain.targets import Targets
-from whyscan.models.classifier import Classifier
+from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -31,20 +31,38 @@ class Explainer(Protocol):
     ) -> list[Attribution]: ...
 
 
+@runtime_checkable
+class LayeredExplainer(Explainer, Protocol):
+    """A method that looks at any layer, and at all of them for the price of one trace."""
+
+    def at(
+        self,
+        classifier: Classifier,
+        scans: Sequence[Scan],
+        targets: Targets,
+        layers: Sequence[Layer],
+        *,
+        progress: Progress = quiet,
+    ) -> list[list[Attribution]]:
+        """For each scan one attribution per layer."""
+        ...
+
+
 @dataclass(frozen=True)
 class Method:
     """What the table knows of a method.
 
     Attributes:
-        explainer: its settings, a frozen dataclass; calling one explains.
+        explainer: its settings, a frozen dataclass; calling one explains. Fields that several methods have are called
+            alike (`layer`, `perturbation`, `samples`, `score`, `fill`, `engine`), so that `explain` can pass them on.
         title: how it is called in headings.
         signed: whether its values can be negative, which then means "against the target".
         white_box: whether it needs the network itself, not only its answers.
-        layered: whether it can be asked for any layer.
+        layered: whether it is a `LayeredExplainer`.
         reading: how to read its picture, in a sentence.
     """
 
-    explainer: type[GradCAM] | type[LIME] | type[SHAP]
+    explainer: type[Any]
     title: str
     signed: bool
     white_box: bool

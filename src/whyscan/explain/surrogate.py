@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Integer
@@ -71,6 +71,7 @@ class Fitted:
     intervals: Float64[np.ndarray, "t s 2"] | None
 
 
+@runtime_checkable
 class Surrogate(Protocol):
     """A method that is a fit to judged coalitions and whose measure depends on their size only."""
 

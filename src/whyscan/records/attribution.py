@@ -54,6 +54,8 @@ class Attribution:
         evaluations: how many perturbed scans the model judged.
         converged: whether the ranking settled; None where the question does not arise.
         diagnosis: one word per target that says whether the map is there and if not why; may be empty.
+        measured: numbers by name, one per target, that say how far to trust the map, such as the completeness gap of
+            integrated gradients.
         engine, deviation: which copy of the model answered, and its largest deviation from the float32 model.
         model, model_hash: the classifier's name and the hash of its weights.
         scan, source: the scan's content hash and the name it goes by in the run (never a patient's).
@@ -77,6 +79,7 @@ class Attribution:
     evaluations: int = 0
     converged: bool | None = None
     diagnosis: tuple[str, ...] = ()
+    measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
     engine: str = "torch float32"
     deviation: float | None = None
     model: str = ""
