@@ -11,8 +11,8 @@ from jaxtyping import Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
+from whyscan.explain.fills import Fill
 from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method
-from whyscan.explain.perturb import Fill
 from whyscan.explain.segments import Superpixels
 from whyscan.explain.surrogate import Engine, Labels, Perturbation, Surrogate, explain_by_play
 from whyscan.explain.targets import Targets, check

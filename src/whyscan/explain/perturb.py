@@ -8,24 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
-from scipy.ndimage import gaussian_filter
 
-from whyscan.errors import BadInput, BadModel, BadScan
+from whyscan.errors import BadModel, BadScan
+from whyscan.explain.fills import UNCHANGED, Fill, hidden
 from whyscan.models.classifier import Pixels, Predict, Scores
 from whyscan.progress import Progress, quiet
 
-Fill = Literal["mean", "blur"] | float
-"""What hides a superpixel: its own mean colour, the blurred scan, or one value in [0, 1]."""
-
 Memory = dict[bytes, Scores]
 """Coalitions that were judged already; its length is the number of evaluations."""
-
-_UNCHANGED = 2 / 255
-_BLUR = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,30 +56,16 @@ def game(pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"
         BadScan: hiding changes nothing anywhere: the scan is blank, or of the fill's own value.
         BadInput: an unknown fill.
     """
-    hidden = _hidden(pixels, segments, fill)
-    change = np.abs(pixels - hidden).max(0)
-    plays = [label for label in np.unique(segments[segments >= 0]) if change[segments == label].max() > _UNCHANGED]
+    fillings = hidden(pixels, segments, fill)
+    change = np.abs(pixels - fillings).max(0)
+    plays = [label for label in np.unique(segments[segments >= 0]) if change[segments == label].max() > UNCHANGED]
     if not plays:
         raise BadScan(
             "hiding any superpixel leaves the scan as it is", "a scan with something to hide", "choose another fill"
         )
     lookup = np.full(int(segments.max()) + 2, -1, np.int32)
     lookup[plays] = np.arange(len(plays), dtype=np.int32)
-    return Game(pixels, hidden, lookup[segments])
-
-
-def _hidden(pixels: np.ndarray, segments: np.ndarray, fill: Fill) -> Float32[np.ndarray, "c h w"]:
-    if fill == "mean":
-        labels = segments + 1
-        area = np.maximum(np.bincount(labels.ravel()), 1)
-        means = [np.bincount(labels.ravel(), channel.ravel()) / area for channel in pixels.astype(np.float64)]
-        return np.stack([mean[labels] for mean in means]).astype(np.float32)
-    if fill == "blur":
-        sigma = _BLUR * min(pixels.shape[1:])
-        return np.asarray(gaussian_filter(pixels, (0, sigma, sigma)), np.float32)
-    if not isinstance(fill, int | float) or not 0 <= fill <= 1:
-        raise BadInput(f"fill {fill!r}", '"mean", "blur" or a number from 0 to 1', "choose one of them")
-    return np.full_like(pixels, fill)
+    return Game(pixels, fillings, lookup[segments])
 
 
 def play(

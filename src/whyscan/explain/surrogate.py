@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Integer
+from jaxtyping import Bool, Float64, Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.perturb import Fill, Game, Memory, game, play
+from whyscan.explain.fills import Fill
+from whyscan.explain.perturb import Game, Memory, game, play
 from whyscan.explain.sampling import Plan, Sizes, draw
 from whyscan.explain.segments import Superpixels, own, segment
 from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, Predict, softmax
+from whyscan.models.classifier import Classifier, Pixels, Predict, softmax
 from whyscan.models.compiled import PLAIN, fast_predict
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
+from whyscan.records.geometry import Geometry
 
 Engine = Literal["fast", "float32"]
 
@@ -103,15 +105,9 @@ def explain_by_play(
     if any(each != shared for each in others):
         raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
     check(classifier, targets, scan.label)
-    pixels, geometry = classifier.prepare(scan)
-    labels = (
-        own(shared.superpixels.map, geometry)
-        if isinstance(shared.superpixels, Labels)
-        else segment(pixels[0], shared.superpixels)
-    )
-    board = game(pixels[0], labels, shared.fill)
+    pixels, geometry, board = set_up(classifier, scan, shared)
     plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.samples, seed)
-    predict, engine, deviation = _engine(classifier, shared.engine, board, plan)
+    predict, engine, deviation = judge(classifier, shared.engine, board, plan.coalitions[:4])
     memory: Memory = {}
     logits = play(predict, board, plan.coalitions, memory=memory, batch=shared.batch, progress=progress)
     # what is predicted is said by the float32 model, whichever engine judged the perturbed scans
@@ -133,18 +129,39 @@ def explain_by_play(
         name: Attribution(
             method=name,
             **_arrays(method.fit(plan, scores)),
-            settings={**_settings(method), "shared_by": sorted(methods), "exact": plan.complete},
+            settings={**settings_of(method), "shared_by": sorted(methods), "exact": plan.complete},
             **common,
         )
         for name, method in methods.items()
     }
 
 
-def _engine(classifier: Classifier, wanted: Engine, board: Game, plan: Plan) -> tuple[Predict, str, float]:
+def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Pixels, Geometry, Game]:
+    """The scan on the model's grid (1, c, h, w), how it got there, and the game that is played on it.
+
+    Raises:
+        BadScan: hiding changes nothing.
+    """
+    pixels, geometry = classifier.prepare(scan)
+    labels = (
+        own(shared.superpixels.map, geometry)
+        if isinstance(shared.superpixels, Labels)
+        else segment(pixels[0], shared.superpixels)
+    )
+    return pixels, geometry, game(pixels[0], labels, shared.fill)
+
+
+def judge(
+    classifier: Classifier, wanted: Engine, board: Game, probe: Bool[np.ndarray, "m s"]
+) -> tuple[Predict, str, float]:
+    """Pixels -> logits, by the engine asked for, its name, and its largest deviation from float32.
+
+    Args:
+        probe: coalitions that stand for those to come: everybody, nobody, and a few in between.
+    """
     if wanted == "float32":
         return classifier.logits, PLAIN, 0.0
-    # the unmasked scan, the empty one, and two in between stand for what is to come
-    return fast_predict(classifier, board.mask(plan.coalitions[:4]))
+    return fast_predict(classifier, board.mask(probe))
 
 
 def _arrays(fitted: Fitted) -> dict[str, Any]:
@@ -155,8 +172,8 @@ def _arrays(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _settings(method: Surrogate) -> dict[str, Any]:
-    """A method's fields, flat and fit for JSON; a label map of the user's is only named."""
+def settings_of(method: Surrogate) -> dict[str, Any]:
+    """The fields of a method with a `perturbation`, flat and fit for JSON; a label map of the user's is only named."""
     own_fields = {item.name: getattr(method, item.name) for item in fields(method)}  # type: ignore[arg-type]
     shared: Perturbation = own_fields.pop("perturbation")
     flat = {item.name: getattr(shared, item.name) for item in fields(shared)}
