@@ -172,9 +172,9 @@ def _arrays(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def settings_of(method: Surrogate) -> dict[str, Any]:
+def settings_of(method: Any) -> dict[str, Any]:
     """The fields of a method with a `perturbation`, flat and fit for JSON; a label map of the user's is only named."""
-    own_fields = {item.name: getattr(method, item.name) for item in fields(method)}  # type: ignore[arg-type]
+    own_fields = {item.name: getattr(method, item.name) for item in fields(method)}
     shared: Perturbation = own_fields.pop("perturbation")
     flat = {item.name: getattr(shared, item.name) for item in fields(shared)}
     superpixels = shared.superpixels
