@@ -41,6 +41,15 @@ class Trace:
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """Logits (n, k), every layer's output, shallow to deep, and how often each layer ran."""
+
+    logits: Float[Tensor, "n k"]
+    activations: Mapping[str, Tensor]
+    runs: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Reduced(Generic[R]):
     """Logits (n, k) and, by path, what the kernel made of each target."""
 
@@ -104,7 +113,7 @@ class Tracer:
         self,
         pixels: Float[Tensor, "n c h w"],
         targets: Rows | RowsOf,
-        kernel: Kernel[R],
+        kernel: Kernel[R] | Mapping[str, Kernel[R]],
         activations: dict[str, Tensor] | None = None,
     ) -> Reduced[R]:
         """Run one batch in float32.
@@ -112,7 +121,7 @@ class Tracer:
         Args:
             pixels: the batch.
             targets: rows of logit weights, or a function that gives them for this batch's logits.
-            kernel: called once per layer and target, without autograd.
+            kernel: called once per layer and target, without autograd; or one kernel per layer, by its path.
             activations: if given, filled with every layer's output, shallow to deep.
 
         Raises:
@@ -120,21 +129,28 @@ class Tracer:
             BadModel: the logits are not finite (n, k).
         """
         with torch.enable_grad(), torch.autocast(pixels.device.type, enabled=False):
-            captured, logits = self._forward(pixels.float())
+            captured, logits = self._forward(pixels.float(), differentiate=True)
             final = logits.detach()
             rows = targets(final) if callable(targets) else targets
             rows = rows.to(final).expand(len(final), *rows.shape[-2:])
             layers = {path: captured.tensors[path] for path in captured.order()}
             results: dict[str, list[R]] = {path: [] for path in layers}
+            kernels = kernel if isinstance(kernel, Mapping) else dict.fromkeys(layers, kernel)
             for t in range(rows.shape[1]):
                 keep = t + 1 < rows.shape[1]
-                _backward((logits * rows[:, t]).sum(), layers, captured.roots, kernel, results, keep)
+                _backward((logits * rows[:, t]).sum(), layers, captured.roots, kernels, results, keep)
         if activations is not None:
             activations.update({path: tensor.detach() for path, tensor in layers.items()})
         return Reduced(final, results)
 
-    def _forward(self, pixels: Tensor) -> tuple[_Captured, Tensor]:
-        captured = _Captured(self._protected)
+    def look(self, pixels: Float[Tensor, "n c h w"]) -> Seen:
+        """One forward pass in float32 and nothing else: for methods that need no gradient. Raises as a call does."""
+        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
+            captured, logits = self._forward(pixels.float(), differentiate=False)
+        return Seen(logits, captured.tensors, captured.runs)
+
+    def _forward(self, pixels: Tensor, *, differentiate: bool) -> tuple[_Captured, Tensor]:
+        captured = _Captured(self._protected, differentiate)
         while True:
             try:
                 for path, module in self._modules.items():
@@ -147,7 +163,7 @@ class Tracer:
                 break
             # an in-place operation that no module announces; known from now on, so it costs one pass in all
             self._protected |= changed
-            captured = _Captured(self._protected)
+            captured = _Captured(self._protected, differentiate)
         missing = [path for path in self._modules if path not in captured.tensors]
         if missing:
             raise BadTarget(f"layer {missing[0]!r} did not run or gave no tensor", "a layer on the way", "leave it out")
@@ -166,9 +182,10 @@ class Tracer:
 class _Captured:
     """What the hooks saw during one forward pass."""
 
-    def __init__(self, protected: set[str]) -> None:
-        self._protected = protected
+    def __init__(self, protected: set[str], differentiate: bool) -> None:
+        self._protected, self._differentiate = protected, differentiate
         self.tensors: dict[str, Tensor] = {}
+        self.runs: dict[str, int] = {}
         self.roots: dict[str, Tensor] = {}
         self._versions: dict[str, int] = {}
 
@@ -176,10 +193,11 @@ class _Captured:
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
             if not isinstance(output, Tensor):
                 return None
+            self.runs[path] = self.runs.get(path, 0) + 1
             self.tensors.pop(path, None)  # a later run of a shared module also moves it to the end of the order
             self.roots.pop(path, None)
             # nothing above has asked for gradients yet: differentiation ends here and never goes below
-            root = not output.requires_grad
+            root = self._differentiate and not output.requires_grad
             if root:
                 output = self.roots[path] = output.detach().requires_grad_(True)
             self.tensors[path], self._versions[path] = output, output._version
@@ -200,16 +218,16 @@ def _backward(
     score: Tensor,
     layers: Mapping[str, Tensor],
     roots: Mapping[str, Tensor],
-    kernel: Kernel[R],
+    kernels: Mapping[str, Kernel[R]],
     results: Mapping[str, list[R]],
     keep_graph: bool,
 ) -> None:
-    """Differentiate one score; as each layer's gradient comes by, append the kernel's answer to its results."""
+    """Differentiate one score; as each layer's gradient comes by, append its kernel's answer to its results."""
     found: dict[str, R] = {}
 
     def arrive(path: str, gradient: Tensor) -> None:
         with torch.no_grad():
-            found[path] = kernel(layers[path].detach(), gradient)
+            found[path] = kernels[path](layers[path].detach(), gradient)
 
     def hook(path: str) -> Callable[[Tensor], None]:
         return lambda gradient: arrive(path, gradient)

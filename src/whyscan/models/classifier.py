@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ Predict = Callable[[Pixels], Scores]
 """All that LIME, SHAP, occlusion and the trust metrics ever need of a model."""
 
 
+Form = Literal["nchw", "nhwc", "tokens"]
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A place in the network whose output a map can be made of.
@@ -33,11 +36,17 @@ class Layer:
         name: the name people use (timm's own).
         path: the dotted path of the module inside `Classifier.network`.
         alias: its name in keras.applications, or "".
+        form: how its output is laid out: (n, c, h, w), (n, h, w, c), or (n, tokens, c).
+        prefix: how many tokens, such as a class token, stand before those of the grid.
+        grid: (h, w) of the tokens, row by row; None for the other forms, whose shape says it.
     """
 
     name: str
     path: str
     alias: str = ""
+    form: Form = "nchw"
+    prefix: int = 0
+    grid: tuple[int, int] | None = None
 
 
 class Network(nn.Module):
@@ -92,10 +101,10 @@ class Classifier:
         return next(self.network.parameters()).device
 
     def layer(self, name: str) -> Layer:
-        """A layer by its name, its Keras alias, or "last".
+        """A layer by its name, its Keras alias, or "last"; or any other module of the network, by its dotted name.
 
         Raises:
-            BadTarget: no such layer; the nearest names are suggested.
+            BadTarget: no such layer: the nearest names are suggested; or a module that cannot serve: the reason.
         """
         if not self.layers:
             raise BadTarget(
@@ -106,6 +115,11 @@ class Classifier:
         for layer in self.layers:
             if name and name in (layer.name, layer.alias, layer.path):
                 return layer
+        modules = {path.removeprefix("trunk."): path for path, _ in self.network.named_modules() if path}
+        if path := modules.get(name.removeprefix("trunk.")):
+            from whyscan.models.layers import find_layer  # it makes Layers, so it imports this module
+
+            return find_layer(self.network, self.input_size, path)
         known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
         raise BadTarget(

@@ -1,35 +1,40 @@
-"""Which layers a network has: the outputs of its convolutions, in the order in which they are computed.
+"""Which layers a network has, in the order in which they are computed.
 
-Convolutions rather than blocks, because several backbones change a block's output in place (`+=`, in-place ReLU)
-after it was computed, and a map would then mix two layers.
+The outputs of its convolutions, and of its attention blocks. Convolutions rather than blocks of them, because several
+backbones change a block's output in place (`+=`, in-place ReLU) after it was computed, and a map would then mix two
+layers.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from whyscan.errors import BadTarget
 from whyscan.models.classifier import Layer
 from whyscan.models.keras_names import keras_names
+from whyscan.models.tokens import attention_blocks, form_of, token_grid
 
 _TRUNK = "trunk."
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
+    """One run of a module; `came` and `made` identify the tensors that went in and out; `made` is 0 for no tensor."""
+
     path: str
-    depthwise: bool
     came: int
     made: int
-    spatial: bool
+    shape: tuple[int, ...]
 
 
 def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: str = "") -> tuple[Layer, ...]:
-    """Every convolution whose output has a spatial grid of more than 1x1, shallow to deep.
+    """Every convolution and attention block whose output has a spatial grid of more than 1x1, shallow to deep.
 
     One forward pass on an empty image tells the order and the grids. Squeeze-and-excitation convolutions have
     no grid and are left out. Of a separable convolution with nothing between its two halves, only the pointwise
@@ -37,59 +42,156 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
     mixed the channels. A module that is called several times is listed once, where it was called last, since
     that output is the one a hook sees.
 
+    Where a transformer reads only its class token after the last block, the other tokens of that block's output have
+    no gradient, whatever the image: the block's first norm stands in its place.
+
     Args:
         input_size: (height, width) in pixels.
         architecture: timm's name of the trunk; where keras.applications has the same one, layers get its names.
     """
-    calls = _record(network, input_size)
+    convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    calls = _record(network, input_size, convolutions | attention_blocks(network))
     last = {call.path: position for position, call in enumerate(calls)}
-    pointwise_inputs = {call.came: call.path for call in calls}
-    paths = [
-        call.path
-        for position, call in enumerate(calls)
-        if call.spatial and last[call.path] == position and not _fused(call, pointwise_inputs)
-    ]
-    names = [path.removeprefix(_TRUNK) for path in paths]
-    aliases = keras_names(architecture, names)
-    return tuple(Layer(name, path, aliases.get(name, "")) for name, path in zip(names, paths, strict=True))
+    readers = {call.came: call.path for call in calls if call.path in convolutions}
+    grids: list[tuple[int, int]] = []
+    layers: list[Layer] = []
+    for position, call in enumerate(calls):
+        if call.path in convolutions:
+            if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1:
+                grids.append((call.shape[2], call.shape[3]))
+                if last[call.path] == position and not _fused(convolutions[call.path], call, readers):
+                    layers.append(Layer(call.path.removeprefix(_TRUNK), call.path))
+        elif last[call.path] == position:
+            layer = _layer(network, call, grids, input_size)
+            # an attention block with channels first is one of a convolutional network, whose convolutions are listed
+            layers += [layer] if isinstance(layer, Layer) and layer.form != "nchw" else []
+    layers = _reachable(network, input_size, layers, grids)
+    aliases = keras_names(architecture, [layer.name for layer in layers])
+    return tuple(replace(layer, alias=aliases.get(layer.name, "")) for layer in layers)
 
 
-def _fused(call: _Call, inputs: dict[int, str]) -> bool:
+def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> Layer:
+    """Any module of a network as a layer, listed by `find_layers` or not: a stage, a block, a norm, an activation.
+
+    Raises:
+        BadTarget: the module cannot serve, with the reason.
+    """
+    convolutions = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    calls = _record(network, input_size, {**convolutions, path: network.get_submodule(path)})
+    mine = [call for call in calls if call.path == path]
+    grids = [(call.shape[2], call.shape[3]) for call in calls if call.path in convolutions and len(call.shape) == 4]
+    layer = _layer(network, mine[-1], grids, input_size) if mine else "it does not run"
+    if isinstance(layer, Layer) and not _grid_is_read(network, input_size, layer):
+        layer = f"after it the network reads only its first tokens ({layer.prefix}), so that its grid has no gradient"
+    if isinstance(layer, str):
+        name = path.removeprefix(_TRUNK)
+        raise BadTarget(
+            f"layer {name!r} cannot serve: {layer}", "a grid of channels on the way to the scores",
+            "take one of classifier.layers, such as the input or first norm of the last block",
+        )  # fmt: skip
+    return layer
+
+
+def _layer(network: nn.Module, call: _Call, grids: list[tuple[int, int]], input_size: tuple[int, int]) -> Layer | str:
+    """The layer that a call makes, or why it makes none."""
+    name, shape = call.path.removeprefix(_TRUNK), call.shape
+    if not call.made:
+        return "its output is not one tensor"
+    if shape[0] == 1 and len(shape) == 4:
+        form = form_of(network, call.path, shape)
+        height, width = shape[2:] if form == "nchw" else shape[1:3]
+        if height * width > 1:
+            return Layer(name, call.path, form=form)
+    if shape[0] == 1 and len(shape) == 3 and (found := token_grid(shape[1], grids, input_size)):
+        prefix, grid = found
+        return Layer(name, call.path, form="tokens", prefix=prefix, grid=grid)
+    return f"its output for one image, of shape {shape}, has no spatial grid"
+
+
+def _reachable(
+    network: nn.Module, input_size: tuple[int, int], layers: list[Layer], grids: list[tuple[int, int]]
+) -> list[Layer]:
+    """The same layers, but for a last block whose grid nothing reads its first norm."""
+    if not layers or _grid_is_read(network, input_size, layers[-1]):
+        return layers
+    *others, block = layers
+    norms = {
+        path: module
+        for path, module in network.named_modules()
+        if path.rpartition(".")[0] == block.path and "norm" in type(module).__name__.lower()
+    }
+    for call in _record(network, input_size, norms):
+        norm = _layer(network, call, grids, input_size)
+        if isinstance(norm, Layer) and _grid_is_read(network, input_size, norm):
+            return [*others, norm]
+    return others
+
+
+def _grid_is_read(network: nn.Module, input_size: tuple[int, int], layer: Layer) -> bool:
+    """Whether the scores change with what stands on the layer's grid; it can go unread only behind prefix tokens.
+
+    An experiment rather than a gradient: it needs no graph, and no score that happens to be differentiable.
+    """
+    if layer.prefix == 0 or next(network.parameters()).device.type == "meta":
+        return True
+    answers: list[Tensor] = []
+    for change in (0.0, 1.0):
+
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor, change: float = change) -> Tensor:
+            ramp = torch.arange(output.shape[-1], device=output.device) % 7 * change
+            changed = output.clone()
+            changed[:, layer.prefix :] += ramp
+            return changed
+
+        handle = network.get_submodule(layer.path).register_forward_hook(hook)
+        try:
+            answers.append(_run(network, input_size))
+        finally:
+            handle.remove()
+    return not torch.equal(*answers)
+
+
+def _fused(convolution: nn.Conv2d, call: _Call, readers: Mapping[int, str]) -> bool:
     """A depthwise convolution whose output goes straight into another one of the same unit."""
-    reader = inputs.get(call.made)
-    return call.depthwise and reader is not None and _parent(reader) == _parent(call.path)
+    reader = readers.get(call.made)
+    depthwise = convolution.groups > 1 and convolution.groups == convolution.in_channels
+    return depthwise and reader is not None and _parent(reader) == _parent(call.path)
 
 
 def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _record(network: nn.Module, input_size: tuple[int, int]) -> list[_Call]:
+def _record(network: nn.Module, input_size: tuple[int, int], modules: Mapping[str, nn.Module]) -> list[_Call]:
+    """The runs of these modules in one forward pass, in the order in which they end."""
     calls: list[_Call] = []
-    kept: list[Tensor] = []  # keeps every tensor alive, so that no two of them share an id
+    kept: list[Any] = []  # keeps every tensor alive, so that no two of them share an id
+
+    def watch(path: str) -> Any:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            came = inputs[0] if inputs else None
+            kept.extend((came, output))
+            made = isinstance(output, Tensor)
+            calls.append(_Call(path, id(came), id(output) if made else 0, tuple(output.shape) if made else ()))
+
+        return hook
+
     handles = []
-
-    def watch(path: str, convolution: nn.Conv2d) -> None:
-        depthwise = convolution.groups > 1 and convolution.groups == convolution.in_channels
-
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            kept.extend((inputs[0], output))
-            spatial = output.ndim == 4 and output.shape[2] * output.shape[3] > 1
-            calls.append(_Call(path, depthwise, id(inputs[0]), id(output), spatial))
-
-        handles.append(convolution.register_forward_hook(hook))
-
     try:
-        for path, module in network.named_modules():
-            if isinstance(module, nn.Conv2d):
-                watch(path, module)
-        device = next(network.parameters()).device
-        with evaluating(network), torch.inference_mode():
-            network(torch.zeros(1, 3, *input_size, device=device))
+        for path, module in modules.items():
+            handles.append(module.register_forward_hook(watch(path)))
+        _run(network, input_size)
     finally:
         for handle in handles:
             handle.remove()
     return calls
+
+
+def _run(network: nn.Module, input_size: tuple[int, int]) -> Tensor:
+    device = next(network.parameters()).device
+    with evaluating(network), torch.inference_mode():
+        logits: Tensor = network(torch.zeros(1, 3, *input_size, device=device))
+    return logits
 
 
 @contextlib.contextmanager
