@@ -59,7 +59,7 @@ def test_blur_keeps_the_mean_and_loses_detail() -> None:
     assert board.hidden.std() < 0.3 * pixels.std()
 
 
-@pytest.mark.parametrize("fill", ["noise", 2.0, -0.1])
+@pytest.mark.parametrize("fill", ["nose", 2.0, -0.1])
 def test_an_unknown_fill_is_refused(fill) -> None:
     with pytest.raises(BadInput, match="mean"):
         game(PIXELS, QUARTERS, fill)
