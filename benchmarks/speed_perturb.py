@@ -1,0 +1,192 @@
+"""Jobs e to g: LIME, SHAP, and both together with Grad-CAM of every layer."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from unittest.mock import patch
+
+import numpy as np
+import speed_peers as peers
+from speed_record import Claim, Contestant, Job
+from speed_setting import Setting
+
+from whyscan.explain.explain import explain_layers, explain_many
+from whyscan.explain.lime import LIME
+from whyscan.explain.shap import SHAP
+from whyscan.explain.surrogate import Labels, Perturbation
+from whyscan.models.classifier import Classifier, Predict
+from whyscan.models.compiled import fast_predict
+
+CORE, FAST = "whyscan, core", "whyscan, fast"
+BATCH = 8
+WARM = 16  # evaluations that are enough to warm up with
+SHARED = 420  # of LIME and SHAP together in job g
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Engine:
+    """One of our engines: how to run something under it."""
+
+    name: str
+    classifier: Classifier
+    within: Callable[[], contextlib.AbstractContextManager[None]]
+
+    def explain(self, setting: Setting, method: type[LIME] | type[SHAP], samples: int) -> peers.Facts:
+        with self.within():
+            game = Perturbation(superpixels=Labels(setting.labels), samples=samples)
+            (found,) = method(game)(self.classifier, [setting.scan])
+        return {"evaluations": found.evaluations, "engine": found.engine}
+
+    def predict(self, setting: Setting) -> tuple[Predict, str]:
+        with self.within():
+            probe = setting.board.mask(_coalitions(setting, 4))
+            predict, name, _ = fast_predict(self.classifier, probe)
+        return predict, name
+
+
+def engines(setting: Setting) -> list[Engine]:
+    """Core, which is there always, and what the extra `fast` brings, if it is installed."""
+    # each has a classifier of its own, so that none finds what another has compiled
+    core = Engine(CORE, dataclasses.replace(setting.classifier), without_openvino)
+    fast = Engine(FAST, dataclasses.replace(setting.classifier), contextlib.nullcontext)
+    try:
+        import openvino  # noqa: F401
+    except ImportError:
+        return [core]
+    return [core, fast]
+
+
+@contextlib.contextmanager
+def without_openvino() -> Iterator[None]:
+    """As if the extra were not installed."""
+    with patch.dict(sys.modules, {"openvino": None}):
+        yield
+
+
+def jobs(setting: Setting) -> list[Job]:
+    ours = engines(setting)
+    samples, share = setting.samples, setting.samples / 1000
+    captum = partial(_one_class, peers.captum_kernel_shap)
+    return [
+        *(_bound(setting, engine, f"e{place}") for place, engine in enumerate(ours, 1)),
+        _lime(setting, ours),
+        _shap(setting, ours, "f1", "shap.PartitionExplainer", peers.shap_partition, round(500 * share)),
+        _shap(setting, ours, "f2", "shap.KernelExplainer", peers.shap_kernel, samples),
+        _shap(setting, ours, "f3", "shap.GradientExplainer", peers.shap_gradient, round(200 * share)),
+        _shap(setting, ours, "f4", "captum.KernelShap, 1 class of them", captum, samples),
+        _shap(setting, ours, "f5", "shap.DeepExplainer", lambda setting, _: peers.shap_deep(setting), samples),
+        _together(setting, ours),
+    ]
+
+
+def _bound(setting: Setting, engine: Engine, key: str) -> Job:
+    samples = setting.samples
+    bare = Contestant(
+        "bound: bare forwards",
+        partial(_forwards, engine, setting, samples),
+        "bound",
+        partial(_forwards, engine, setting, WARM),
+    )
+    return Job(
+        key,
+        f"LIME, {samples:,} evaluations, all classes, beside as many bare forwards",
+        [_ours(setting, engine, LIME, samples), bare],
+        [Claim(engine.name, bare.name, 1 / 1.03)],
+        samples,
+        notes=[f"The bound starts from perturbed scans that lie ready, in batches of {BATCH}, the engine compiled."],
+    )
+
+
+def _lime(setting: Setting, ours: list[Engine]) -> Job:
+    judges = {"their float32 model": peers.float32(setting)}
+    for engine in ours:
+        judges[f"our engine, {engine.name.split()[-1]}"] = _judge_of(engine, setting)
+    contestants = [_ours(setting, engine, LIME, setting.samples) for engine in ours]
+    for name, judge in judges.items():
+        run = partial(peers.lime, setting, judge)
+        contestants.append(Contestant(f"lime, {name}", partial(run, setting.samples), warm=partial(run, WARM)))
+    captum = partial(_one_class, peers.captum_lime)
+    contestants.append(
+        Contestant(
+            "captum, 1 class of them", partial(captum, setting, setting.samples), warm=partial(captum, setting, WARM)
+        )
+    )
+    factors = {CORE: 2.5, FAST: 3.0}
+    claims = [Claim(engine.name, "lime, their float32 model", factors[engine.name]) for engine in ours]
+    return Job(
+        "e3", f"LIME, {setting.samples:,} evaluations, {len(setting.classes)} classes", contestants, claims,
+        setting.samples, notes=["captum explains one class a call: its time counts once for each class."],
+    )  # fmt: skip
+
+
+def _shap(
+    setting: Setting, ours: list[Engine], key: str, name: str, peer: Callable[[Setting, int], peers.Facts], samples: int
+) -> Job:
+    samples = max(samples, WARM)
+    contestants = [
+        *(_ours(setting, engine, SHAP, samples) for engine in ours),
+        Contestant(name, partial(peer, setting, samples), warm=partial(peer, setting, WARM)),
+    ]
+    claims = [Claim(engine.name, name, 3.0) for engine in ours]
+    return Job(
+        key, f"SHAP, {samples:,} evaluations, {len(setting.classes)} classes", contestants, claims, setting.samples
+    )
+
+
+def _together(setting: Setting, ours: list[Engine]) -> Job:
+    def run(engine: Engine) -> peers.Facts:
+        with engine.within():
+            cut = setting.labels
+            found = explain_many(engine.classifier, setting.scan, ["lime", "shap"], samples=SHARED, superpixels=cut)
+            explain_layers(engine.classifier, setting.scan)
+        return {"evaluations": found["shap"].evaluations, "engine": found["shap"].engine}
+
+    def cold(engine: Engine) -> peers.Facts:
+        return run(dataclasses.replace(engine, classifier=dataclasses.replace(setting.classifier)))
+
+    contestants = [Contestant(engine.name, partial(run, engine), "ours") for engine in ours]
+    contestants += [
+        Contestant(f"{engine.name}, first call: compiled anew", partial(cold, engine), "ours", lambda: None)
+        for engine in ours
+    ]
+    return Job(
+        "g", f"LIME + SHAP ({SHARED} shared evaluations) + Grad-CAM of all layers, {len(setting.classes)} classes",
+        contestants, [Claim(each.name, "", 20.0) for each in contestants],
+    )  # fmt: skip
+
+
+def _ours(setting: Setting, engine: Engine, method: type[LIME] | type[SHAP], samples: int) -> Contestant:
+    run = partial(engine.explain, setting, method)
+    return Contestant(engine.name, partial(run, samples), "ours", partial(run, WARM))
+
+
+def _one_class(peer: Callable[[Setting, int, int], peers.Facts], setting: Setting, samples: int) -> peers.Facts:
+    return peer(setting, samples, setting.predicted)
+
+
+def _judge_of(engine: Engine, setting: Setting) -> peers.Judge:
+    return lambda images: peers.ours(_predict(engine, setting)[0])(images)
+
+
+def _forwards(engine: Engine, setting: Setting, samples: int) -> peers.Facts:
+    predict, name = _predict(engine, setting)
+    pixels = setting.board.mask(_coalitions(setting, BATCH))
+    for start in range(0, samples, BATCH):
+        predict(pixels[: samples - start])
+    return {"evaluations": samples, "engine": name}
+
+
+@cache
+def _predict(engine: Engine, setting: Setting) -> tuple[Predict, str]:
+    """Made once, while warming up."""
+    return engine.predict(setting)
+
+
+def _coalitions(setting: Setting, count: int) -> np.ndarray:
+    coalitions = np.random.default_rng(0).random((count, setting.board.players)) < 0.5
+    coalitions[0] = True
+    return coalitions
