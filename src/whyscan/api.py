@@ -9,6 +9,7 @@ from typing import Any
 from whyscan.data.catalogue import open_catalogue
 from whyscan.data.read import read_scan, read_scans
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
@@ -31,6 +32,7 @@ __all__ = [
     "StudySettings",
     "TrainSettings",
     "audit",
+    "black_box",
     "compare",
     "demo",
     "explain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel, BadTarget
+from whyscan.models.batches import halving
 from whyscan.records.attribution import find
 from whyscan.records.geometry import Fit, Geometry
 
@@ -73,7 +75,7 @@ class Network(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A white-box image classifier.
+    """An image classifier: a network, or a black box (see `black_box`).
 
     Attributes:
         name: what it is called in tables and on pictures.
@@ -85,6 +87,7 @@ class Classifier:
         fit: how scans are brought to `input_size`.
         hash: SHA-256 of the weights.
         about: backbone, recipe, versions: what model.json says.
+        white_box: whether the network can be looked into and differentiated; a black box only answers.
     """
 
     name: str
@@ -95,10 +98,13 @@ class Classifier:
     fit: Fit = "stretch"
     hash: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    white_box: bool = True
 
     @property
     def device(self) -> torch.device:
-        return next(self.network.parameters()).device
+        """Where the network's weights are; the CPU for a network that has none."""
+        tensors = chain(self.network.parameters(), self.network.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def layer(self, name: str) -> Layer:
         """A layer by its name, its Keras alias, or "last"; or any other module of the network, by its dotted name.
@@ -176,7 +182,7 @@ class Classifier:
 
         Raises:
             BadInput: pixels of another size.
-            BadModel: the network answered with something other than finite (n, k).
+            BadModel: the network answered with something other than finite (n, k), or memory is short for one scan.
         """
         if isinstance(scans, Scan):
             return np.asarray(self.logits(self.prepare(scans)[0])[0])
@@ -191,10 +197,11 @@ class Classifier:
                 f"pixels of shape {scans.shape}", f"(n, 3, {', '.join(map(str, self.input_size))})", "use prepare()"
             )
         with torch.inference_mode():
-            out = [
-                self.network(_tensor(scans[start : start + batch]).to(self.device)).float().cpu()
-                for start in range(0, len(scans), batch)
-            ]
+            out = list(
+                halving(
+                    lambda part: self.network(_tensor(scans[part]).to(self.device)).float().cpu(), len(scans), batch
+                )
+            )
         scores = np.asarray(torch.cat(out).numpy()) if out else np.zeros((0, len(self.classes)), np.float32)
         if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():
             came = f"{self.name} answered with shape {scores.shape}" + (
