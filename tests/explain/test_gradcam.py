@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadTarget
-from whyscan.explain.gradcam import GradCAM, diagnose, explain_layers, gradcam
+from whyscan.explain.gradcam import GradCAM, diagnose, gradcam
 from whyscan.models.classifier import Classifier, Layer
 
 RED = np.array([[0.0, 0.2], [0.4, 0.6]], np.float32)
@@ -82,7 +82,7 @@ def test_batches_of_scans_with_their_own_targets_are_the_same_as_one_by_one(toy,
 
 def test_layers_and_progress(toy, scans) -> None:
     heard: list[tuple[str, int, int]] = []
-    found = explain_layers(toy, scans, "all", toy.layers, batch=3, progress=lambda *said: heard.append(said))
+    found = GradCAM(batch=3).at(toy, scans, "all", toy.layers, progress=lambda *said: heard.append(said))
     assert [[each.layer for each in layers] for layers in found] == [["first", "second"]] * 4
     assert [layers[1].maps.shape for layers in found] == [(3, 8, 8)] * 4
     assert heard == [("Grad-CAM", 3, 4), ("Grad-CAM", 4, 4)]
@@ -90,4 +90,4 @@ def test_layers_and_progress(toy, scans) -> None:
 
 def test_a_layer_without_a_grid_is_refused(toy, scan) -> None:
     with pytest.raises(BadTarget, match=r"shape \(1, 3\).*height, width"):
-        explain_layers(toy, [scan], "all", [Layer("head", "head")])
+        GradCAM().at(toy, [scan], "all", [Layer("head", "head")])

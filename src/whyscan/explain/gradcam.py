@@ -4,49 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadTarget
-from whyscan.explain.targets import Targets, facts, resolve
-from whyscan.explain.trace import Tracer, tracing
+from whyscan.errors import BadInput
+from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
+from whyscan.explain.cam import Cam, Maps, at_own_layer, explain_at
+from whyscan.explain.cam_kernels import combine, guided_sum
+from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
-from whyscan.records.geometry import Geometry
+
+__all__ = ["GradCAM", "Recipe", "diagnose", "gradcam", "softmax_rows", "weighted_sum"]
+
+Recipe = Literal["logit", "softmax-guided"]
 
 
 def weighted_sum(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Equation 1 and the inside of equation 2: channels summed, each weighted by its mean gradient."""
-    weights = gradient.mean((2, 3))[:, None]
-    return torch.bmm(weights, activation.flatten(2)).view(activation.shape[0], *activation.shape[2:])
+    return combine(gradient.mean((2, 3)), activation)
 
 
 def gradcam(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Equation 2: ReLU(sum_c mean_hw(gradient) * activation). Raw: in logits, not scaled."""
     return weighted_sum(activation, gradient).clamp_min(0)
-
-
-def diagnose(signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"]) -> str:
-    """Whether the map is there and, if it is blank, which step emptied it.
-
-    Args:
-        signed: the weighted sum before ReLU.
-        activation, gradient: what it was made of; looked at only where it is blank.
-    """
-    high, low = float(signed.max()), float(signed.min())
-    smallest = float(torch.finfo(signed.dtype).tiny)
-    if high > smallest:
-        return "there"
-    if low < -smallest:
-        return "negative everywhere"
-    if not bool(activation.any()):
-        return "dead activation"
-    return "below float resolution" if bool(gradient.any()) else "no gradient"
 
 
 @dataclass(frozen=True)
@@ -56,23 +42,20 @@ class GradCAM:
     Attributes:
         layer: a layer's name, its Keras alias, or "last".
         batch: how many scans are traced together.
+        recipe: "logit", the paper's; or "softmax-guided", the well-known notebook recipe, to see what it does: the
+            gradient of the *softmax* score, counted only where it and the activation are positive, no ReLU, and each
+            map scaled by itself as (x - min) / (max - min + 1e-8), here on the layer's own grid.
     """
 
     layer: str = "last"
     batch: int = 8
+    recipe: Recipe = "logit"
 
-    def __call__(
-        self,
-        classifier: Classifier,
-        scans: Sequence[Scan],
-        targets: Targets = "all",
-        *,
-        seed: int = 0,  # noqa: ARG002 - the same call for every method
-        progress: Progress = quiet,
-    ) -> list[Attribution]:
-        """One attribution per scan. Nothing is drawn, so the seed changes nothing; it is there for all alike."""
-        found = self.at(classifier, scans, targets, (classifier.layer(self.layer),), progress=progress)
-        return [attribution for (attribution,) in found]
+    def __post_init__(self) -> None:
+        if self.recipe not in get_args(Recipe):
+            raise BadInput(f"recipe {self.recipe!r}", f"one of {', '.join(get_args(Recipe))}", "choose one of them")
+
+    __call__ = at_own_layer
 
     def at(
         self,
@@ -84,85 +67,57 @@ class GradCAM:
         progress: Progress = quiet,
     ) -> list[list[Attribution]]:
         """For each scan one attribution per layer; `layer` is not looked at."""
-        return explain_layers(classifier, scans, targets, layers, batch=self.batch, progress=progress)
-
-
-def explain_layers(
-    classifier: Classifier,
-    scans: Sequence[Scan],
-    targets: Targets,
-    layers: Sequence[Layer],
-    *,
-    batch: int = 8,
-    progress: Progress = quiet,
-) -> list[list[Attribution]]:
-    """For each scan one attribution per layer, from one forward pass and one backward pass per target.
-
-    Raises:
-        BadTarget: a target does not exist, or a layer's output is not a grid of channels.
-    """
-    found: list[list[Attribution]] = []
-    with tracing(classifier.network, [layer.path for layer in layers]) as run:
-        for start in range(0, len(scans), batch):
-            found += _batch(run, classifier, scans[start : start + batch], targets, layers)
-            progress("Grad-CAM", len(found), len(scans))
-    return found
-
-
-_Maps = tuple[Float[Tensor, "n h w"], list[str]]
-
-
-def _kernel(activation: Tensor, gradient: Tensor) -> _Maps:
-    if activation.ndim != 4:
-        raise BadTarget(
-            f"a layer's output of shape {tuple(activation.shape)}", "(n, channels, height, width)", "take another layer"
+        return explain_at(
+            _RECIPES[self.recipe], classifier, scans, targets, layers, batch=self.batch, progress=progress
         )
-    signed = weighted_sum(activation, gradient)
-    words = [diagnose(*each) for each in zip(signed, activation, gradient, strict=True)]
-    return signed.clamp_min(0).cpu(), words
 
 
-def _batch(
-    run: Tracer, classifier: Classifier, scans: Sequence[Scan], targets: Targets, layers: Sequence[Layer]
-) -> list[list[Attribution]]:
-    prepared = [classifier.prepare(scan) for scan in scans]
-    pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in prepared])).to(classifier.device)
-    asked: list[tuple[str, ...]] = []
+def softmax_rows(
+    rows: Float[np.ndarray, "t k"], logits: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, "t k"], Float64[np.ndarray, " t"]]:
+    """The gradient of the softmax scores r . p with respect to the logits, as a direction and a size.
 
-    def rows(logits: Tensor) -> Tensor:
-        resolved = [
-            resolve(classifier, targets, row, scan.label) for row, scan in zip(logits.cpu().numpy(), scans, strict=True)
-        ]
-        asked.extend(names for names, _ in resolved)
-        # "predicted" and "true" may be one class or two: shorter lists are filled up with targets of weight 0
-        most = max(len(names) for names in asked)
-        return torch.from_numpy(np.stack([np.pad(row, ((0, most - len(row)), (0, 0))) for _, row in resolved]))
+    d (r . p) / d z_i = p_i sum_k p_k (r_i - r_k), which for a class t is p_t (e_t - p). Its size is half the sum of
+    its magnitudes, p_t (1 - p_t) for a class. Both in float64 and without a difference of nearly equal numbers, so
+    that also what is far below float32's 1 - p can be told from nothing.
 
-    traced = run(pixels, rows, _kernel)
-    logits = traced.logits.cpu().numpy()
-    return [
-        [_attribution(classifier, scan, prepared[i][1], logits[i], asked[i], layer, traced.results[layer.path], i)
-         for layer in layers]
-        for i, scan in enumerate(scans)
-    ]  # fmt: skip
+    Returns:
+        The gradients divided by their sizes, and the sizes. Where a size is 0 so is the gradient.
+    """
+    exact = np.exp(logits.astype(np.float64) - logits.max())
+    p = exact / exact.sum()
+    wide = rows.astype(np.float64)
+    slopes = p * ((wide[:, :, None] - wide[:, None, :]) @ p)
+    sizes = np.abs(slopes).sum(1) / 2
+    return (slopes / np.where(sizes > 0, sizes, 1)[:, None]).astype(np.float32), sizes
 
 
-def _attribution(
-    classifier: Classifier,
-    scan: Scan,
-    geometry: Geometry,
-    logits: np.ndarray,
-    names: Sequence[str],
-    layer: Layer,
-    maps: Sequence[_Maps],
-    i: int,
-) -> Attribution:
-    mine = maps[: len(names)]
-    return Attribution(
-        method="gradcam",
-        layer=layer.name,
-        maps=np.stack([each[i].numpy() for each, _ in mine]),
-        diagnosis=tuple(words[i] for _, words in mine),
-        settings={"score": "logit", "relu": True},
-        **facts(classifier, scan, geometry, logits, names),
-    )
+def _min_max(found: Maps, factors: np.ndarray) -> Maps:
+    """The recipe's last step, and what it makes invisible."""
+    low = found.maps.min((1, 2), keepdims=True)
+    spans = (found.maps - low).max((1, 2))
+    own = factors[:, None, None] * (found.maps - low)
+    words = [
+        diagnose_recipe(word, float(span), float(factor))
+        for word, span, factor in zip(found.words, spans, factors, strict=True)
+    ]
+    measured = {"softmax slope": factors.tolist(), "range before scaling": (factors * spans).tolist()}
+    return Maps((own / ((factors * spans)[:, None, None] + EPS)).astype(np.float32), words, measured)
+
+
+_RECIPES = {
+    "logit": Cam("gradcam", "Grad-CAM", weighted_sum),
+    "softmax-guided": Cam(
+        "gradcam",
+        "Grad-CAM, softmax-guided",
+        guided_sum,
+        settings={
+            "recipe": "softmax-guided", "score": "probability", "relu": False, "guided": True,
+            "scaled": "min-max on the layer's own grid, eps 1e-8",
+        },
+        score="probability",
+        diagnose=diagnose_guided,
+        rows=softmax_rows,
+        finish=_min_max,
+    ),
+}  # fmt: skip

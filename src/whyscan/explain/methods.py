@@ -8,9 +8,20 @@ from typing import Any, Protocol, runtime_checkable
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
+from whyscan.explain.ablationcam import AblationCAM
+from whyscan.explain.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from whyscan.explain.gradcam import GradCAM
+from whyscan.explain.gradient_shap import GradientSHAP
+from whyscan.explain.guided import GuidedBackprop
+from whyscan.explain.guided_gradcam import GuidedGradCAM
+from whyscan.explain.integrated import IntegratedGradients
 from whyscan.explain.lime import LIME
+from whyscan.explain.owen import Owen
+from whyscan.explain.rollout import AttentionRollout
+from whyscan.explain.saliency import InputXGradient, Saliency
+from whyscan.explain.scorecam import ScoreCAM
 from whyscan.explain.shap import SHAP
+from whyscan.explain.smoothgrad import SmoothGrad
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
@@ -97,6 +108,148 @@ METHODS: dict[str, Method] = {
         layered=False,
         reading="A superpixel's Shapley value: its share of the difference between the score of the scan "
         "and that of the scan with everything hidden; the values add up to it.",
+    ),
+    "gradcampp": Method(
+        GradCAMPlusPlus,
+        "Grad-CAM++",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: features of this layer, there, whose positive gradients raise the target's logit; meant for "
+        "several objects of one class, and for layers after ReLU.",
+    ),
+    "hirescam": Method(
+        HiResCAM,
+        "HiResCAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: this layer's value there times its own gradient raises the target's logit; where the rest of "
+        "the network is linear, exactly by so much.",
+    ),
+    "xgradcam": Method(
+        XGradCAM,
+        "XGrad-CAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: features of this layer, there, raise the target's logit, each channel weighted where it is "
+        "active; dark does not mean unused.",
+    ),
+    "layercam": Method(
+        LayerCAM,
+        "LayerCAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: this layer is active there and more of it would raise the target's logit; what speaks against "
+        "the target is not subtracted.",
+    ),
+    "eigencam": Method(
+        EigenCAM,
+        "Eigen-CAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: where this layer's features vary together most strongly. The same for every class: it shows "
+        "what stands out to the layer, not what speaks for a target.",
+    ),
+    "scorecam": Method(
+        ScoreCAM,
+        "Score-CAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: where channels are active through which alone the model still gives the target a high logit; "
+        "no gradient is used.",
+    ),
+    "ablationcam": Method(
+        AblationCAM,
+        "Ablation-CAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Bright: where channels are active without which the target's logit would fall; no gradient is used.",
+    ),
+    "saliency": Method(
+        Saliency,
+        "Saliency",
+        signed=False,
+        white_box=True,
+        layered=False,
+        reading="Bright: a small change of this pixel's brightness would change the target's score most, up or down; "
+        "it says what the model is sensitive to, not what speaks for the target.",
+    ),
+    "input_x_gradient": Method(
+        InputXGradient,
+        "Input × gradient",
+        signed=True,
+        white_box=True,
+        layered=False,
+        reading="A pixel's brightness times its gradient: what it would add to the score of a model that is linear down to "
+        "black; black pixels get 0 whatever the model makes of them.",
+    ),
+    "smoothgrad": Method(
+        SmoothGrad,
+        "SmoothGrad",
+        signed=False,
+        white_box=True,
+        layered=False,
+        reading="Saliency averaged over noisy copies of the scan: bright where a small change of brightness matters, "
+        "whatever the noise.",
+    ),
+    "integrated_gradients": Method(
+        IntegratedGradients,
+        "Integrated gradients",
+        signed=True,
+        white_box=True,
+        layered=False,
+        reading="A pixel's share of the difference between the score of the scan and that of the baseline; the shares add "
+        "up to it but for the gap that is stated, and pixels that equal the baseline get 0.",
+    ),
+    "gradient_shap": Method(
+        GradientSHAP,
+        "Gradient SHAP",
+        signed=True,
+        white_box=True,
+        layered=False,
+        reading="Integrated gradients averaged over several baselines: a pixel's share of the difference between the score "
+        "of the scan and the mean score of the references.",
+    ),
+    "guided_backprop": Method(
+        GuidedBackprop,
+        "Guided backpropagation",
+        signed=False,
+        white_box=True,
+        layered=False,
+        reading="Mostly the edges of the scan, nearly alike for every class and even for a model with random weights: "
+        "a picture to look at, not evidence.",
+    ),
+    "guided_gradcam": Method(
+        GuidedGradCAM,
+        "Guided Grad-CAM",
+        signed=False,
+        white_box=True,
+        layered=True,
+        reading="Edges of the scan where this layer's Grad-CAM is bright: believe the region, not the texture in it.",
+    ),
+    "attention_rollout": Method(
+        AttentionRollout,
+        "Attention rollout",
+        signed=False,
+        white_box=True,
+        layered=False,
+        reading="How much each patch is attended to over all blocks; it knows no classes, so every target has the same "
+        "map.",
+    ),
+    "owen": Method(
+        Owen,
+        "Partition SHAP (Owen values)",
+        signed=True,
+        white_box=False,
+        layered=False,
+        reading="A superpixel's Owen value: its share of the difference between the score of the scan and that of the "
+        "scan with everything hidden, where whole regions of the hierarchy are shown or hidden together.",
     ),
 }
 
