@@ -42,6 +42,33 @@ def toy() -> Classifier:
     return Classifier("toy", ("glioma", "meningioma", "no_tumor"), (16, 16), toy_network(), layers, hash="00ff")
 
 
+class ToyTransformer(nn.Module):
+    """4 x 4 patches and a class token, one block of attention over two heads, then a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(pixels).flatten(2).mT
+        tokens = torch.cat([self.token.expand(len(tokens), -1, -1), tokens], 1)
+        tokens = tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        return self.head(tokens[:, 0])
+
+
+@pytest.fixture
+def toy_transformer() -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = ToyTransformer()
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, std=0.5)
+    return Classifier("toy", ("glioma", "meningioma", "no_tumor"), (16, 16), network.eval(), (), hash="00ff")
+
+
 @pytest.fixture
 def scan() -> Scan:
     """20 x 24, a bright blob on noise; its label is known."""

@@ -13,6 +13,14 @@ from whyscan.explain.methods import METHODS, find_method
 from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import load_all, save_all
 
+TRANSFORMERS_ONLY = ("attention_rollout",)
+
+
+@pytest.fixture
+def toy(request: pytest.FixtureRequest, toy: Classifier, toy_transformer: Classifier) -> Classifier:
+    """A network that the method in question can look into."""
+    return toy_transformer if request.node.callspec.params["name"] in TRANSFORMERS_ONLY else toy
+
 
 def weights_of(classifier: Classifier) -> list[bytes]:
     return [tensor.numpy().tobytes() for tensor in classifier.network.state_dict().values()]

@@ -186,8 +186,8 @@ METHODS: dict[str, Method] = {
         signed=True,
         white_box=True,
         layered=False,
-        reading="A pixel's brightness times its gradient: what it would add to the score of a model that is linear down to "
-        "black; black pixels get 0 whatever the model makes of them.",
+        reading="A pixel's brightness times its gradient: what it would add to the score of a model that is linear "
+        "down to black; black pixels get 0 whatever the model makes of them.",
     ),
     "smoothgrad": Method(
         SmoothGrad,
@@ -204,8 +204,8 @@ METHODS: dict[str, Method] = {
         signed=True,
         white_box=True,
         layered=False,
-        reading="A pixel's share of the difference between the score of the scan and that of the baseline; the shares add "
-        "up to it but for the gap that is stated, and pixels that equal the baseline get 0.",
+        reading="A pixel's share of the difference between the score of the scan and that of the baseline; the shares "
+        "add up to it but for the gap that is stated, and pixels that equal the baseline get 0.",
     ),
     "gradient_shap": Method(
         GradientSHAP,
@@ -213,8 +213,8 @@ METHODS: dict[str, Method] = {
         signed=True,
         white_box=True,
         layered=False,
-        reading="Integrated gradients averaged over several baselines: a pixel's share of the difference between the score "
-        "of the scan and the mean score of the references.",
+        reading="Integrated gradients averaged over several baselines: a pixel's share of the difference between the "
+        "score of the scan and the mean score of the references.",
     ),
     "guided_backprop": Method(
         GuidedBackprop,

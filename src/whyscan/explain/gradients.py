@@ -1,0 +1,190 @@
+"""Gradients at the pixels: one forward pass, and one backward pass per target, for a whole batch.
+
+Saliency, integrated gradients, SmoothGrad, gradient SHAP and guided backpropagation are sums of such gradients. The
+pixels are those before the model's normalisation, in [0, 1], so a gradient is a change of score per unit of brightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor, nn
+
+from whyscan.data.scan import Scan
+from whyscan.errors import BadInput, BadModel
+from whyscan.explain.targets import Targets, facts, resolve
+from whyscan.models.classifier import Classifier
+from whyscan.models.layers import evaluating
+from whyscan.progress import Progress
+from whyscan.records.attribution import Attribution, Score
+from whyscan.records.geometry import Geometry
+
+Forward = Callable[[Tensor], Any]
+"""Pixels (n, c, h, w) -> logits (n, k): a network, or one with something switched on around it."""
+
+Weights = Float[Tensor, "t k"] | Float[Tensor, "n t k"]
+"""Targets as weights of the logits, for the whole batch or one set per image."""
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Eval mode, and no gradients for parameters; all is as before afterwards, whatever is raised inside."""
+    needing = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    with evaluating(network):
+        try:
+            for parameter in needing:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for parameter in needing:
+                parameter.requires_grad_(True)
+
+
+def score_values(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -> Float64[Tensor, "n t"]:
+    """What the targets' scores are: weighted logits, or weighted probabilities."""
+    values = logits.double()
+    if score == "probability":
+        values = values.softmax(1)
+    return (weights.to(values) * values[:, None]).sum(2)
+
+
+def score_rows(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -> Float[Tensor, "n t k"]:
+    """The derivatives of the targets' scores by the logits.
+
+    For "probability" and weights w that is w * p - (w . p) p; for one class, p_t (e_t - p). In double precision, since
+    1 - p of a sure model is 0 in float32 long before its gradient is.
+    """
+    rows = weights.to(logits.device, torch.float64).expand(len(logits), *weights.shape[-2:])
+    if score == "probability":
+        p = logits.double().softmax(1)[:, None]
+        rows = rows * p - (rows * p).sum(2, keepdim=True) * p
+    return rows.to(logits)
+
+
+def input_gradients(
+    forward: Forward,
+    pixels: Float[Tensor, "n c h w"],
+    weights: Weights | Callable[[Float[Tensor, "n k"]], Weights],
+    score: Score = "logit",
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n t c h w"]]:
+    """Logits, and the gradient of each target's score by the pixels, in float32. Call it inside `frozen`.
+
+    Args:
+        weights: targets, or a function that gives them for this batch's logits.
+
+    Raises:
+        BadModel: the logits or gradients are not finite, or no gradient arrives at the pixels.
+    """
+    device = pixels.device.type
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
+        leaf = pixels.detach().to(torch.float32, copy=True).requires_grad_(True)
+        logits = _checked(forward(leaf.clone()))  # a network that begins with something in place must not change a leaf
+        final = logits.detach()
+        rows = score_rows(final, weights(final) if callable(weights) else weights, score)
+        count = rows.shape[1]
+        found = [
+            torch.autograd.grad((logits * rows[:, t]).sum(), leaf, retain_graph=t + 1 < count, allow_unused=True)[0]
+            for t in range(count)
+        ]
+    gradients = torch.stack([torch.zeros_like(leaf) if each is None else each for each in found], 1).detach()
+    if not bool(torch.isfinite(gradients).all()):
+        raise BadModel("a gradient at the pixels is NaN or infinite", "finite gradients", "check the weights for NaN")
+    return final, gradients
+
+
+def _checked(logits: Any) -> Tensor:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or not bool(torch.isfinite(logits).all()):
+        shape = f" of shape {tuple(logits.shape)}, not all finite" if isinstance(logits, Tensor) else ""
+        came = f"the network answered with a {type(logits).__name__}{shape}"
+        raise BadModel(came, "finite logits (n, k)", "check the model")
+    if not logits.requires_grad:
+        came = "no gradient leads from the network's answer to its pixels"
+        raise BadModel(came, "a network that can be differentiated", "use lime, shap, occlusion or rise")
+    return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One scan on the model's grid, and what is asked about it.
+
+    Attributes:
+        pixels: (c, h, w) on the model's device.
+        logits: (k,) the model's answer.
+        weights: (t, k) the targets as weights of the logits.
+    """
+
+    scan: Scan
+    geometry: Geometry
+    pixels: Float[Tensor, "c h w"]
+    logits: Float32[np.ndarray, " k"]
+    names: tuple[str, ...]
+    weights: Float[Tensor, "t k"]
+
+
+def ask(classifier: Classifier, scan: Scan, targets: Targets) -> Question:
+    """One forward pass, without gradients."""
+    pixels, geometry = classifier.prepare(scan)
+    logits = classifier.logits(pixels)[0]
+    names, rows = resolve(classifier, targets, logits, scan.label)
+    device = classifier.device
+    return Question(
+        scan, geometry, torch.from_numpy(pixels[0]).to(device), logits, names, torch.from_numpy(rows).to(device)
+    )
+
+
+def gradients_of(
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets,
+    score: Score,
+    *,
+    batch: int,
+    progress: Progress,
+    forward: Forward | None = None,
+) -> Iterator[tuple[Question, Float[Tensor, "t c h w"]]]:
+    """Each scan and its gradients, from one forward pass of `forward` (the network) per batch."""
+    with frozen(classifier.network):
+        for start in range(0, len(scans), batch):
+            part = scans[start : start + batch]
+            prepared = [classifier.prepare(scan) for scan in part]
+            pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in prepared])).to(classifier.device)
+            asked: list[tuple[tuple[str, ...], np.ndarray]] = []
+
+            def weights(logits: Tensor, part: Sequence[Scan] = part, asked: list = asked) -> Tensor:
+                for row, scan in zip(logits.cpu().numpy(), part, strict=True):
+                    asked.append(resolve(classifier, targets, row, scan.label))
+                # "predicted" and "true" may be one class or two: shorter lists are filled up with weights of 0
+                most = max(len(names) for names, _ in asked)
+                return torch.from_numpy(np.stack([np.pad(rows, ((0, most - len(rows)), (0, 0))) for _, rows in asked]))
+
+            logits, gradients = input_gradients(forward or classifier.network, pixels, weights, score)
+            for i, (scan, (names, rows)) in enumerate(zip(part, asked, strict=True)):
+                own = torch.from_numpy(rows).to(classifier.device)
+                question = Question(scan, prepared[i][1], pixels[i], logits[i].cpu().numpy(), names, own)
+                yield question, gradients[i, : len(names)]
+            progress("gradients", min(start + batch, len(scans)), len(scans))
+
+
+def attribution(
+    classifier: Classifier, question: Question, maps: Float[Tensor, "t h w"], words: Sequence[str] = (), **more: Any
+) -> Attribution:
+    """An Attribution of maps on the model's grid. Unless `words` are given, a blank map says "no gradient"."""
+    values = maps.to("cpu", torch.float32).numpy()
+    diagnosis = tuple(words) or tuple("there" if each.any() else "no gradient" for each in values)
+    about = facts(classifier, question.scan, question.geometry, question.logits, question.names)
+    return Attribution(maps=values, diagnosis=diagnosis, **about, **more)
+
+
+def check_settings(*, score: Score = "logit", **at_least_one: int) -> None:
+    """Raises BadInput for an unknown score, or a number below 1."""
+    if score not in ("logit", "probability"):
+        raise BadInput(f"score {score!r}", "logit or probability", "choose one of them")
+    for name, value in at_least_one.items():
+        if value < 1:
+            raise BadInput(f"{name} {value}", "1 or more", f"raise {name}")
