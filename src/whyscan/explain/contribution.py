@@ -22,9 +22,9 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput, BadTarget
+from whyscan.errors import BadInput
 from whyscan.explain.gradcam import GradCAM
-from whyscan.explain.targets import Targets, check
+from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.explain.trace import tracing
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.models.layers import evaluating
@@ -89,7 +89,7 @@ def layer_contributions(
         BadInput: no references.
         BadTarget: a layer or a target does not exist, or a layer does not run.
     """
-    chosen = _choose(classifier, layers)
+    chosen = choose_layers(classifier, layers)
     for scan in scans:
         check(classifier, targets, scan.label)
     if not scans:
@@ -210,17 +210,6 @@ def _rows(
                 share=float(energy[t] / totals[t]) if totals[t] > 0 else 0.0,
                 diagnosis=one.diagnosis[t],
             )
-
-
-def _choose(classifier: Classifier, layers: str | Sequence[str]) -> list[Layer]:
-    """In the order asked for; "all" is shallow to deep."""
-    if layers == "all":
-        classifier.layer("last")  # raises where there is none
-        return list(classifier.layers)
-    chosen = list(dict.fromkeys(classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)))
-    if not chosen:
-        raise BadTarget("no layer was asked for", '"all" or names of layers', "take the names from classifier.layers")
-    return chosen
 
 
 def _pixels(classifier: Classifier, scans: Sequence[Scan]) -> Tensor:

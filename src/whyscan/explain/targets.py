@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadTarget
-from whyscan.models.classifier import Classifier, softmax
+from whyscan.models.classifier import Classifier, Layer, softmax
 from whyscan.records.geometry import Geometry
 
 Targets = str | Sequence[str]
@@ -51,6 +51,21 @@ def _names(classifier: Classifier, target: str, logits: Float32[np.ndarray, " k"
 def check(classifier: Classifier, targets: Targets, label: str | None) -> None:
     """Raise what `resolve` would raise, before any work is done."""
     resolve(classifier, targets, np.zeros(len(classifier.classes), np.float32), label)
+
+
+def choose_layers(classifier: Classifier, layers: str | Sequence[str]) -> list[Layer]:
+    """Layers by their names, each once, in the order asked for; "all" is shallow to deep.
+
+    Raises:
+        BadTarget: none, or one that does not exist.
+    """
+    if layers == "all":
+        classifier.layer("last")  # raises where there is none
+        return list(classifier.layers)
+    chosen = list(dict.fromkeys(classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)))
+    if not chosen:
+        raise BadTarget("no layer was asked for", '"all" or names of layers', "take the names from classifier.layers")
+    return chosen
 
 
 def facts(
