@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from whyscan.explain.explain import explain_layers
 from whyscan.explain.gradcam import GradCAM
 
-OURS, LOOP, ONCE, FROZEN = "whyscan", "pytorch-grad-cam, looped", "pytorch-grad-cam, at once", "…, weights frozen"
+OURS, LOOP = "whyscan", "pytorch-grad-cam, looped"
+ONCE, FROZEN = "pytorch-grad-cam, all layers at once", "pytorch-grad-cam, all layers at once, weights frozen"
 CAPTUM, CAPTUM_LOOP = "captum", "captum, looped"
 KERAS_LOOP, KERAS_ONCE = "Keras, a model per layer", "Keras, one model of all outputs"
 BATCH = 8
@@ -49,10 +50,10 @@ def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWork
     contestants = [
         Contestant(OURS, lambda: _none(explain_layers(classifier, setting.scan, names)), "ours"),
         Contestant(bound, partial(bare_backward, setting.bare, bare, pixels, targets), "bound"),
-        Contestant("whyscan, maps resized to the scan", sized),
+        Contestant("whyscan, maps resized to the scan", sized, "also ours"),
         Contestant(ONCE, partial(peers.grad_cam_at_once, setting.network, modules, pixels, targets)),
         Contestant(
-            f"{ONCE}{FROZEN}",
+            FROZEN,
             partial(peers.grad_cam_at_once, setting.bare, setting.modules(setting.bare), _needing(pixels), targets),
         ),
         Contestant(LOOP, partial(looped, peers.grad_cam, modules), warm=partial(looped, peers.grad_cam, modules[:few])),
@@ -69,13 +70,15 @@ def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWork
             Contestant(KERAS_LOOP, partial(keras.ask, "looped", len(targets)), warm=partial(keras.ask, "one layer", 1)),
         ]
         notes.append("Keras: keras.applications.Xception with random weights, in a process of its own.")
-    at_best = [ONCE, f"{ONCE}{FROZEN}", *([KERAS_ONCE] if keras else [])]
-    claims = [
-        Claim(OURS, bound, 1 / 1.1),
-        Claim(OURS, LOOP, 60.0),
-        Claim(OURS, CAPTUM_LOOP, 35.0),
-        *(Claim(OURS, each, 1.5) for each in at_best),
-    ]
+    at_best = [ONCE, FROZEN, *([KERAS_ONCE] if keras else [])]
+    claims = [Claim(OURS, bound, 1 / 1.1)]
+    if len(targets) == 1:
+        at_best = [ONCE, FROZEN, *([KERAS_ONCE] if keras else [])]
+        claims += [
+            Claim(OURS, LOOP, 60.0),
+            Claim(OURS, CAPTUM_LOOP, 35.0),
+            *(Claim(OURS, each, 1.5) for each in at_best),
+        ]
     title = f"Grad-CAM, {len(modules)} layers, {len(targets)} class{'es' if len(targets) > 1 else ''}"
     return Job(key, title, contestants, claims, notes=notes)
 

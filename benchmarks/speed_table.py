@@ -48,12 +48,14 @@ def _job(head: Row, repeats: Sequence[Mapping[str, Row]]) -> list[Sequence[str]]
     for place, contestant in enumerate(head["contestants"]):
         name, role = contestant["name"], contestant["role"]
         mine = [claim for claim in claims if (claim.other or claim.ours) == name]
-        beside = "" if role == "ours" else "; ".join(_beside(repeats, name, each, role, len(ours)) for each in ours)
+        compared = [_beside(repeats, name, each, role, len(ours)) for each in ours if "ours" not in role]
         verdicts = [_verdict(repeats, claim, role) for claim in mine]
         title = f"**{head['job']}** {head['title']} (n = {len(repeats)})" if place == 0 else ""
         said = "; ".join(dict.fromkeys(text for text, _ in verdicts))
         met = "; ".join(("yes" if good else "NO") for _, good in verdicts if good is not None)
-        lines.append((title, _who(name, repeats), _seconds(repeats, name), beside, said, met))
+        lines.append(
+            (title, _who(name, repeats), _seconds(repeats, name), "; ".join(filter(None, compared)), said, met)
+        )
     return lines
 
 
@@ -66,7 +68,7 @@ def _who(name: str, repeats: Sequence[Mapping[str, Row]]) -> str:
 def _seconds(repeats: Sequence[Mapping[str, Row]], name: str) -> str:
     spread = seconds_of(repeats, name)
     if spread is None:
-        return str(repeats[0][name]["error"])
+        return str(repeats[0][name]["error"]).replace("|", "\\|")
     facts = repeats[-1][name].get("facts", {})
     each = ""
     if "evaluations" in facts:
@@ -89,9 +91,9 @@ def _beside(repeats: Sequence[Mapping[str, Row]], other: str, ours: str, role: s
 def _verdict(repeats: Sequence[Mapping[str, Row]], claim: Claim, role: str) -> tuple[str, bool | None]:
     if not claim.other:
         mine = seconds_of(repeats, claim.ours)
-        return f"≤ {claim.factor:g} s", mine and mine.median <= claim.factor
+        return f"≤ {claim.factor:g} s", None if mine is None else mine.median <= claim.factor
     ratio = ratio_of(repeats, claim.other, claim.ours)
-    good = ratio and ratio.median >= claim.factor
+    good = None if ratio is None else ratio.median >= claim.factor
     if role == "bound":
         return f"≤ {1 / claim.factor:.3g} of it", good
     return (f"≥ {claim.factor:g} ×" if claim.factor > 1 else "faster"), good
