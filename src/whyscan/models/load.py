@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from whyscan.errors import BadModel
 from whyscan.models import checkpoint, weights
+from whyscan.models.blackbox import Answers, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.records.geometry import Fit
@@ -30,8 +33,9 @@ def load(
     preprocess: str = "auto",
     fit: Fit = "stretch",
     name: str = "model",
+    scores: Answers = "logit",
 ) -> Classifier:
-    """Open a model.
+    """Open a model. For anything else that answers, a function or a service, see `black_box`.
 
     Args:
         model: a folder of `whyscan train` (or its model.json), or an nn.Module from normalised images
@@ -41,10 +45,13 @@ def load(
         preprocess: "/255", "x/127.5-1", "imagenet", or "auto": "imagenet" for a module, the model folder's own.
         fit: how scans are brought to that size: "stretch" or "pad".
         name: what a module is called in tables.
+        scores: what a module answers with. Of "probability" (its last step is a softmax or a sigmoid) the logarithm
+            is taken; but where a model is certain, gradients have vanished in that last step, and only a module
+            without it brings them back.
 
     Raises:
-        BadModel: the folder is not a model, classes or input size are missing, or the network's head has another
-            width than there are classes.
+        BadModel: the folder is not a model, classes or input size are missing, the network's head has another
+            width than there are classes, or it answers with probabilities where logits are expected.
     """
     if not isinstance(model, nn.Module):
         classifier = checkpoint.load(Path(model))
@@ -59,31 +66,60 @@ def load(
         raise BadModel("a module without class names or input size", "both", "pass classes=[...] and input_size=...")
     if preprocess != "auto" and preprocess not in PREPROCESSING:
         raise BadModel(f"preprocess {preprocess!r}", f"auto or one of {', '.join(PREPROCESSING)}", "name one of these")
+    if scores not in ("logit", "probability"):
+        raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
     mean, std = PREPROCESSING["imagenet" if preprocess == "auto" else preprocess]
     size = (input_size, input_size) if isinstance(input_size, int) else input_size
     network: nn.Module = Network(model, nn.Identity(), mean, std).eval()
-    width = _width(network, size)
-    if width == 1 and len(classes) == 2:
-        network = TwoClass(network).eval()
-    elif width != len(classes):
+    answers = _probe(network, size)
+    width = answers.shape[1]
+    if not (width == len(classes) or (width == 1 and len(classes) == 2)):
         raise BadModel(
             f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
         )
+    if scores == "probability":
+        network = LogProbabilities(network).eval()
+    elif looks_like_probabilities(answers) or (width == 1 and isinstance(list(model.modules())[-1], nn.Sigmoid)):
+        raise BadModel(
+            "the module answered with what look like probabilities",
+            "logits",
+            'leave out its last softmax or sigmoid, or pass scores="probability"',
+        )
+    elif width == 1:
+        network = TwoClass(network).eval()
     return Classifier(
         name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network)
     )
 
 
-def _width(network: nn.Module, size: tuple[int, int]) -> int:
-    device = next(network.parameters()).device
+class LogProbabilities(nn.Module):
+    """A network that answers with probabilities (n, k), or (n, 1) for the second of two classes, as logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        answers: Tensor = self.network(pixels)
+        both = answers if answers.shape[1] > 1 else torch.cat([1 - answers, answers], dim=1)
+        return both.clamp_min(torch.finfo(torch.float32).eps).log()
+
+
+def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
+    """What it says of a black, a grey and a white image, (3, k)."""
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    levels = torch.tensor([0.0, 0.5, 1.0], device=device).view(3, 1, 1, 1)
     try:
         with torch.inference_mode():
-            out = network(torch.zeros(1, 3, *size, device=device))
+            out = network(levels.expand(3, 3, *size))
     except (RuntimeError, ValueError, TypeError) as error:
         raise BadModel(
-            f"the module failed on (1, 3, {size[0]}, {size[1]}): {error}", "logits", "check input_size"
+            f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", "check input_size"
         ) from error
-    if not isinstance(out, torch.Tensor) or out.ndim != 2:
-        came = f"the module answered with {type(out).__name__} {tuple(getattr(out, 'shape', ()))}"
+    if isinstance(out, Mapping):
+        came = f"the module answered with a dict of {', '.join(map(repr, out))}"
+        raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns the one with the logits")
+    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != 3:
+        came = f"the module answered 3 images with {type(out).__name__} {tuple(getattr(out, 'shape', ()))}"
         raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns its logits")
-    return int(out.shape[1])
+    return np.asarray(out.float().cpu().numpy())

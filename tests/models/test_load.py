@@ -1,0 +1,84 @@
+"""Modules in memory that answer with something other than logits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from whyscan.data.scan import Scan, content_hash
+from whyscan.errors import BadModel
+from whyscan.explain.explain import explain
+from whyscan.models.classifier import Classifier
+from whyscan.models.load import load
+
+PIXELS = np.random.default_rng(0).random((4, 3, 8, 8), np.float32)
+
+
+def logits(outputs: int) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        convolution = nn.Conv2d(3, outputs, 3, padding=1)
+    return nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def opened(module: nn.Module, outputs: int = 3, **options: str) -> Classifier:
+    return load(module, classes=("a", "b", "c")[:outputs], input_size=8, preprocess="/255", **options)
+
+
+@pytest.mark.parametrize(
+    ("last", "outputs"), [(nn.Softmax(1), 3), (nn.Softmax(1), 2), (nn.Sigmoid(), 1)], ids=["3", "2", "sigmoid"]
+)
+def test_probabilities_are_noticed_and_can_be_meant(last: nn.Module, outputs: int) -> None:
+    bare = logits(outputs)
+    module = nn.Sequential(*bare, last)
+    classes = max(outputs, 2)
+    with pytest.raises(BadModel, match=r"look like probabilities.*scores=\"probability\""):
+        opened(module, classes)
+    meant = opened(module, classes, scores="probability")
+    np.testing.assert_allclose(meant.predict(PIXELS), opened(bare, classes).predict(PIXELS), atol=1e-6)
+
+
+def test_the_logarithm_is_differentiable() -> None:
+    """log p_a - log p_b = z_a - z_b, so that a contrast's map is the one that the logits give."""
+    pixels = PIXELS[0, :1]
+    scan = Scan(pixels, content_hash(pixels))
+    bare = logits(3)
+    softened = opened(nn.Sequential(*bare, nn.Softmax(1)), scores="probability")
+    one, two = (explain(each, scan, "gradcam", "a-b") for each in (softened, opened(bare)))
+    assert two.values.any()
+    np.testing.assert_allclose(one.values, two.values, atol=1e-5)
+
+
+def test_logits_that_are_not_probabilities_are_let_pass() -> None:
+    """Black gives (0, 1), which adds up to 1; grey and white do not."""
+
+    class Level(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            level = self.scale * x.mean((1, 2, 3))
+            return torch.stack([level, 1 - level * level], 1)
+
+    assert opened(Level(), 2).predict(PIXELS).shape == (4, 2)
+
+
+def test_a_dict_is_refused_by_its_keys() -> None:
+    class Dictionary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = logits(3)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": self.inner(x), "aux": x}
+
+    with pytest.raises(BadModel, match="'logits', 'aux'"):
+        opened(Dictionary())
+
+
+def test_scores_are_checked() -> None:
+    with pytest.raises(BadModel, match="'odds'"):
+        opened(logits(3), scores="odds")
