@@ -18,6 +18,7 @@ from whyscan.explain.blank import CLASS_TOKEN, NO_GRADIENT, diagnose
 from whyscan.explain.cam_kernels import Signed
 from whyscan.explain.targets import Targets, facts, resolve
 from whyscan.explain.trace import Reduced, Tracer, tracing
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.models.tokens import to_channels
 from whyscan.progress import Progress, quiet
@@ -142,8 +143,10 @@ def explain_at(
     found: list[list[Attribution]] = []
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
         for part in batches(classifier, scans, batch):
-            found += _traced(run, cam, classifier, part, targets, layers)
-            progress(cam.title, len(found), len(scans))
+            work = partial(_traced, run, cam, classifier, targets, layers, part)
+            for some in halving(work, len(part), len(part)):
+                found += some
+                progress(cam.title, len(found), len(scans))
     return found
 
 
@@ -198,10 +201,12 @@ def _traced(
     run: Tracer,
     cam: Cam,
     classifier: Classifier,
-    prepared: Sequence[Prepared],
     targets: Targets,
     layers: Sequence[Layer],
+    part: Sequence[Prepared],
+    piece: slice,
 ) -> list[list[Attribution]]:
+    prepared = part[piece]
     asked: list[Case] = []
     factors: list[np.ndarray] = []
 

@@ -97,7 +97,7 @@ def strongest_channels(activation: Float[Tensor, "c h w"], channels: int | None)
     """The indices of the channels of the largest Euclidean norm, largest first; of all where None."""
     if channels is None or channels >= len(activation):
         return torch.arange(len(activation), device=activation.device)
-    norms = torch.linalg.vector_norm(activation, dim=(1, 2))
+    norms: Tensor = torch.linalg.vector_norm(activation, dim=(1, 2))
     return norms.argsort(descending=True, stable=True)[:channels]
 
 

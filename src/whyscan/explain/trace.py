@@ -7,7 +7,7 @@ forty layers times four classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -86,10 +86,12 @@ def tracing(network: nn.Module, paths: Sequence[str]) -> Iterator[Tracer]:
         came = f"module {unknown[0]!r} is not in the network" if unknown else "no layer was asked for"
         raise BadTarget(came, "dotted names of its modules", "take the names from classifier.layers")
     training = [(module, module.training) for module in modules.values()]
-    needing = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    tracer = Tracer(network, {path: modules[path] for path in paths})
+    own = (parameter for module in modules.values() for parameter in module.parameters(recurse=False))
+    needing = [parameter for parameter in own if parameter.requires_grad]
+    tracer = Tracer(network, modules, paths)
     try:
-        network.eval()
+        if any(mode for _, mode in training):  # walking through all modules takes as long as some of them run
+            network.eval()
         for parameter in needing:
             parameter.requires_grad_(False)
         yield tracer
@@ -98,15 +100,16 @@ def tracing(network: nn.Module, paths: Sequence[str]) -> Iterator[Tracer]:
         for parameter in needing:
             parameter.requires_grad_(True)
         for module, mode in training:
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
 
 
 class Tracer:
     """Made by `tracing`. Calling it runs one batch."""
 
-    def __init__(self, network: nn.Module, modules: Mapping[str, nn.Module]) -> None:
-        self._network, self._modules = network, modules
-        self._protected = _followed_in_place(network, modules)
+    def __init__(self, network: nn.Module, modules: Mapping[str, nn.Module], paths: Sequence[str]) -> None:
+        self._network, self._modules = network, {path: modules[path] for path in paths}
+        self._protected = _followed_in_place(modules.values(), self._modules)
         self._handles: list[RemovableHandle] = []
 
     def __call__(
@@ -249,8 +252,8 @@ def _backward(
         results[path].append(found[path])
 
 
-def _followed_in_place(network: nn.Module, modules: Mapping[str, nn.Module]) -> set[str]:
+def _followed_in_place(modules: Iterable[nn.Module], layers: Mapping[str, nn.Module]) -> set[str]:
     """Layers whose next neighbour works in place, as far as modules tell. A wrong guess costs a copy, no more."""
-    leaves = [module for module in network.modules() if not any(module.children())]
+    leaves = [module for module in modules if next(module.children(), None) is None]
     after = {id(one): two for one, two in pairwise(leaves)}
-    return {path for path, module in modules.items() if getattr(after.get(id(module)), "inplace", False)}
+    return {path for path, module in layers.items() if getattr(after.get(id(module)), "inplace", False)}
