@@ -16,6 +16,7 @@ from whyscan.explain.guided import GuidedBackprop
 from whyscan.explain.guided_gradcam import GuidedGradCAM
 from whyscan.explain.integrated import IntegratedGradients
 from whyscan.explain.lime import LIME
+from whyscan.explain.occlusion import Occlusion
 from whyscan.explain.owen import Owen
 from whyscan.explain.rollout import AttentionRollout
 from whyscan.explain.saliency import InputXGradient, Saliency
@@ -250,6 +251,15 @@ METHODS: dict[str, Method] = {
         layered=False,
         reading="A superpixel's Owen value: its share of the difference between the score of the scan and that of the "
         "scan with everything hidden, where whole regions of the hierarchy are shown or hidden together.",
+    ),
+    "occlusion": Method(
+        Occlusion,
+        "Occlusion",
+        signed=True,
+        white_box=False,
+        layered=False,
+        reading="How far the score falls when a window over this place is covered, on average over the windows that "
+        "cover it; negative where covering raises it. What is there twice is not missed when one of them is covered.",
     ),
 }
 
