@@ -208,6 +208,8 @@ class Branches:
 
         Pairs are drawn without repetition, so the variance falls to 0 as they run out (finite population).
         """
+        if self.complete:
+            return np.zeros((len(self.gain), self.count))
         done = np.array([len(branch.found) == branch.contexts for branch in self.branches], bool)
         pairs = np.array([len(branch.found) // 2 for branch in self.branches])
         if not (done | (pairs >= 1)).all():
