@@ -5,12 +5,13 @@ It works for any function from pixels to scores. LIME, SHAP and whatever else hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, Integer
 
 from whyscan.errors import BadModel, BadScan
 from whyscan.explain.fills import UNCHANGED, Fill, hidden
@@ -39,11 +40,29 @@ class Game:
     def players(self) -> int:
         return int(self.segments.max()) + 1
 
+    @cached_property
+    def _columns(self) -> Integer[np.ndarray, "h w"]:
+        """Where each pixel finds its player: label -1 finds the column at the end, where everything is shown."""
+        return np.where(self.segments < 0, self.players, self.segments).astype(np.intp)
+
+    @cached_property
+    def _grey(self) -> bool:
+        return all(bool((each == each[:1]).all()) for each in (self.pixels, self.hidden))
+
     def mask(self, coalitions: Bool[np.ndarray, "m s"]) -> Pixels:
         """The scan as each coalition shows it, (m, c, h, w)."""
-        # label -1 finds the column at the end, where everything is shown
-        shown = np.take(np.pad(coalitions, ((0, 0), (0, 1)), constant_values=True), self.segments, axis=1)
-        return np.where(shown[:, None], self.pixels, self.hidden)
+        shown = np.take(np.pad(coalitions, ((0, 0), (0, 1)), constant_values=True), self._columns, axis=1)
+        masked = np.empty((len(coalitions), *self.pixels.shape), np.float32)
+        if self._grey:
+            # one channel is masked and then copied, which is much cheaper than masking three alike
+            first = masked[:, 0]
+            first[:] = self.hidden[0]
+            np.copyto(first, self.pixels[0], where=shown)
+            masked[:, 1:] = masked[:, :1]
+        else:
+            masked[:] = self.hidden
+            np.copyto(masked, self.pixels, where=shown[:, None])
+        return masked
 
 
 def game(pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"], fill: Fill = "mean") -> Game:
@@ -92,25 +111,21 @@ def play(
     order = sorted(fresh.values())
     parts = [order[start : start + batch] for start in range(0, len(order), batch)]
     done = 0
-    for part, pixels in zip(parts, _ahead(lambda part: game.mask(coalitions[part]), parts), strict=True):
-        scores = np.asarray(predict(pixels), np.float32)
-        if scores.ndim != 2 or len(scores) != len(part) or not np.isfinite(scores).all():
-            came = f"the model answered {len(part)} perturbed scans with shape {scores.shape}, or with NaN"
-            raise BadModel(came, "finite scores, one row a scan", "check the model on a grey image")
-        memory.update(zip((keys[i] for i in part), scores, strict=True))
-        done += len(part)
-        progress("perturbed scans", done, len(order))
+    with ThreadPoolExecutor(1) as pool:  # whatever is raised, at most one batch is still built
+        coming = [pool.submit(game.mask, coalitions[part]) for part in parts[:1]]
+        for part, following in zip_longest(parts, parts[1:]):
+            pixels = coming.pop().result()
+            if following is not None:
+                coming.append(pool.submit(game.mask, coalitions[following]))
+            memory.update(zip((keys[i] for i in part), _judge(predict, pixels), strict=True))
+            done += len(part)
+            progress("perturbed scans", done, len(order))
     return np.stack([memory[key] for key in keys])
 
 
-def _ahead(build: Callable[[Sequence[int]], Pixels], parts: Sequence[Sequence[int]]) -> Iterator[Pixels]:
-    """Build each part while the one before it is in use."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(build, part) for part in parts[:1]]
-        for part in [*parts[1:], None]:
-            if not coming:
-                return
-            ready = coming.pop().result()
-            if part is not None:
-                coming.append(pool.submit(build, part))
-            yield ready
+def _judge(predict: Predict, pixels: Pixels) -> Scores:
+    scores = np.asarray(predict(pixels), np.float32)
+    if scores.ndim != 2 or len(scores) != len(pixels) or not np.isfinite(scores).all():
+        came = f"the model answered {len(pixels)} perturbed scans with shape {scores.shape}, or with NaN"
+        raise BadModel(came, "finite scores, one row a scan", "check the model on a grey image")
+    return scores

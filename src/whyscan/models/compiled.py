@@ -3,44 +3,72 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Hashable
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import nn
 
+from whyscan.models import openvino_engine
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softmax
 
-PLAIN, FAST = "torch float32", "torch bfloat16 channels-last"
+PLAIN, FAST, OPENVINO = "torch float32", "torch bfloat16 channels-last", "OpenVINO bfloat16"
+OPENVINO_PLAIN, HALF = "OpenVINO float32", "torch float16 channels-last"
 
 # Those that multiply bfloat16; avx_ne_convert, for one, converts it only.
 _BFLOAT16 = ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16")
 
+# Rounding acts on a fit as noise of the scores does: at a tenth of their spread it adds a hundredth to the variance.
+_NOISE = 0.1
+_RESOLUTION = 1e-6
+
+_Copies = dict[tuple[str, int], tuple[Hashable, Predict | None]]
+_COPIES: WeakKeyDictionary[nn.Module, _Copies] = WeakKeyDictionary()
+
 
 def fast_predict(
-    classifier: Classifier, probe: Pixels, *, tolerance: float = 0.01, batch: int = 16
+    classifier: Classifier, probe: Pixels, *, tolerance: float = 0.01, batch: int = 8
 ) -> tuple[Predict, str, float]:
     """Logits of a classifier, by the fastest engine that agrees with float32 on a probe.
 
-    The choice depends on the processor, the weights and the probe, never on a clock: the same call on the same
-    machine gives the same engine. The classifier itself is left as it was.
+    The choice depends on the processor, the weights, the probe and whether OpenVINO is installed, never on a clock:
+    the same call on the same machine gives the same engine. The classifier itself is left as it was. The copy that an
+    engine needs is made once for a network and lives as long as the network does, or until its weights change.
 
     Args:
         probe: (n, 3, h, w), like the pixels to come: the scan and some of its perturbations.
-        tolerance: the largest difference of any probability that is let pass; the class must be the same too.
+        tolerance: the largest difference of any probability that is let pass. The class must be the same too, and so
+            must the ranking of the perturbations: for each class, both on logits and on probabilities, the noise that
+            the engine adds must be small against how far the scores of the probe lie apart.
 
     Returns:
         predict: Pixels -> LOGITS (n, k), float32.
         engine: its name.
         deviation: the largest difference of a probability from float32 on the probe; 0 for float32 itself.
     """
-    if not has_bfloat16(classifier.device):
-        return _plain(classifier, batch), PLAIN, 0.0
-    fast = _bfloat16(classifier, batch)
-    expected, got = softmax(classifier.logits(probe, batch=batch)), softmax(fast(probe))
-    deviation = float(np.abs(expected - got).max(initial=0.0))
-    # NaN compares as False, so a network that overflows in bfloat16 is turned down here too.
-    if deviation <= tolerance and (expected.argmax(1) == got.argmax(1)).all():
-        return fast, FAST, deviation
-    return _plain(classifier, batch), PLAIN, 0.0
+    expected: Scores | None = None
+    for name, make in _engines(classifier):
+        fast = _copy(classifier, name, make, batch)
+        if fast is None:
+            continue
+        expected = classifier.logits(probe, batch=batch) if expected is None else expected
+        got = fast(probe)
+        if agrees(expected, got, tolerance):
+            return fast, name, float(np.abs(softmax(expected) - softmax(got)).max(initial=0.0))
+    return (lambda pixels: classifier.logits(pixels, batch=batch)), PLAIN, 0.0
+
+
+def agrees(expected: Scores, got: Scores, tolerance: float) -> bool:
+    """Whether logits (n, k) say the same of n scans: the class, the probabilities, and which scan scores higher."""
+    # NaN compares as False, so a network that overflows in bfloat16 is turned down by each of these
+    if got.shape != expected.shape or not np.isfinite(got).all() or (expected.argmax(1) != got.argmax(1)).any():
+        return False
+    p, q = softmax(expected), softmax(got)
+    small = bool(np.abs(p - q).max(initial=0.0) <= tolerance)
+    return small and _noise(expected, got) <= _NOISE and _noise(p, q) <= _NOISE
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -51,21 +79,85 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and any(features.get(name) for name in _BFLOAT16)
 
 
-def _plain(classifier: Classifier, batch: int) -> Predict:
-    return lambda pixels: classifier.logits(pixels, batch=batch)
+def _noise(expected: Scores, got: Scores) -> float:
+    """The root mean square of what is added to a class's scores, in units of their own; the worst class counts.
+
+    What is added to all scans alike moves none of them past another, so it does not count.
+    """
+    if len(expected) < 2:
+        return 0.0
+    spread = expected.std(0, dtype=np.float64)
+    added = (got - expected).std(0, dtype=np.float64)
+    return float((added / np.maximum(spread, _RESOLUTION)).max())
 
 
-def _bfloat16(classifier: Classifier, batch: int) -> Predict:
-    network = copy.deepcopy(classifier.network).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+_Make = Callable[[Classifier, int], Predict]
+
+
+def _engines(classifier: Classifier) -> list[tuple[str, _Make]]:
+    """What this processor is good at, the fastest first."""
     device = classifier.device
+    if not getattr(classifier, "white_box", True):
+        return []
+    if device.type == "cuda":
+        return [(FAST, _bfloat16)] if has_bfloat16(device) else [(HALF, _float16)]
+    if device.type != "cpu":
+        return []
+    bfloat16, installed = has_bfloat16(device), openvino_engine.is_installed()
+    table: list[tuple[str, _Make, bool]] = [
+        (OPENVINO, _openvino_bfloat16, installed and bfloat16),
+        (FAST, _bfloat16, bfloat16),
+        (OPENVINO_PLAIN, _openvino, installed),
+    ]
+    return [(name, make) for name, make, possible in table if possible]
+
+
+def _copy(classifier: Classifier, name: str, make: _Make, batch: int) -> Predict | None:
+    """The engine's copy of the network, made at the first call; None where the engine cannot take the network."""
+    copies = _COPIES.setdefault(classifier.network, {})
+    now = _fingerprint(classifier.network)
+    before, fast = copies.get((name, batch), (None, None))
+    if before != now:
+        try:
+            fast = make(classifier, batch)
+        except Exception:  # tracers and converters fail with errors of every kind; float32 serves any network
+            fast = None
+        copies[name, batch] = now, fast
+    return fast
+
+
+def _fingerprint(network: nn.Module) -> Hashable:
+    """Changes when a weight is replaced, written to or moved to another device."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return tuple((each.data_ptr(), str(each.device), -1 if each.is_inference() else each._version) for each in tensors)
+
+
+def _openvino_bfloat16(classifier: Classifier, batch: int) -> Predict:
+    return _openvino(classifier, batch, "bf16")
+
+
+def _openvino(classifier: Classifier, batch: int, precision: str = "f32") -> Predict:
+    streams = max(1, min(batch, torch.get_num_threads()))
+    return openvino_engine.compile_network(
+        classifier.network, classifier.input_size, precision=precision, streams=streams
+    )
+
+
+def _float16(classifier: Classifier, batch: int) -> Predict:
+    return _bfloat16(classifier, batch, torch.float16)
+
+
+def _bfloat16(classifier: Classifier, batch: int, precision: torch.dtype = torch.bfloat16) -> Predict:
+    network: Any = copy.deepcopy(classifier.network).eval()
+    network = network.to(memory_format=torch.channels_last)
+    device, classes = classifier.device, len(classifier.classes)
 
     def predict(pixels: Pixels) -> Scores:
-        out = [np.zeros((0, len(classifier.classes)), np.float32)]
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-            for start in range(0, len(pixels), batch):
-                part = torch.from_numpy(np.require(pixels[start : start + batch], np.float32, ("C", "W")))
-                logits = network(part.to(device).contiguous(memory_format=torch.channels_last))
-                out.append(logits.float().cpu().numpy())
-        return np.concatenate(out)
+        def run(part: slice) -> Scores:
+            tensor = torch.from_numpy(np.require(pixels[part], np.float32, ("C", "W"))).to(device)
+            return np.asarray(network(tensor.contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
+
+        with torch.inference_mode(), torch.autocast(device.type, precision):
+            return np.concatenate([np.zeros((0, classes), np.float32), *halving(run, len(pixels), batch)])
 
     return predict
