@@ -13,15 +13,15 @@ from torch import Tensor
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.baselines import baseline
+from whyscan.explain.blank import THERE
 from whyscan.explain.gradients import Question, ask, attribution, check_settings, frozen, score_values
-from whyscan.explain.sampled import Point, completeness, group_sums, mean_and_error, root_mean_square
+from whyscan.explain.sampled import Point, completeness, group_sums, root_mean_square, sum_and_error
 from whyscan.explain.targets import Targets, check
 from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier, Pixels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
-_ROUNDS = 4
 _LARGE = 0.2
 
 
@@ -32,12 +32,12 @@ class GradientSHAP:
     The values estimate Shapley values of the pixels for a model that is linear between reference and scan, and add up
     to f(x) - mean f(b) but for the sampling error: both that gap and the standard error are measured.
 
-    Points are drawn in four independent rounds, whose spread gives the error. Within a round every reference is used
-    alike and its points lie one in each of equally long stretches of the path, which leaves the mean what it is and
-    makes its error smaller.
+    Every reference is used alike, and its points lie one in each of equally long stretches of the path, which leaves
+    the mean what it is and makes its error smaller. The standard error comes from the differences between neighbouring
+    stretches (collapsed strata; Cochran, Sampling Techniques, 5A.12), so it is rather too large than too small.
 
     Attributes:
-        samples: points in all, 4 or more.
+        samples: points in all, 2 or more; rounded up to pairs.
         references: what "nothing to see" looks like: scans (of a reference group, say), or pixels on the model's grid.
             None means two: black, and the scan itself, blurred.
         score: "logit" or "probability".
@@ -51,8 +51,8 @@ class GradientSHAP:
 
     def __post_init__(self) -> None:
         check_settings(score=self.score, batch=self.batch)
-        if self.samples < _ROUNDS:
-            raise BadInput(f"{self.samples} samples", f"{_ROUNDS} or more", "raise samples; 32 is the default")
+        if self.samples < 2:
+            raise BadInput(f"{self.samples} samples", "2 or more", "raise samples; 32 is the default")
         if self.references is not None and not len(self.references):
             raise BadInput("no references", "one or more, or None", "leave them out for the default")
 
@@ -83,18 +83,19 @@ class GradientSHAP:
         device = question.pixels.device
         logits = np.concatenate([question.logits[None], classifier.logits(references, batch=self.batch)])
         values = score_values(torch.from_numpy(logits).to(device), question.weights, self.score)
-        points = draw(question.pixels, torch.from_numpy(references).to(device), self.samples, seed)
-        sums = group_sums(classifier.network, points, question.weights, self.score, self.batch)
-        maps, error = mean_and_error(each.sum(1) for each in sums)
-        gap, relative = completeness(maps, values[0] - values[1:].mean(0))
+        pairs = (self.samples + 1) // 2
+        points = draw(question.pixels, torch.from_numpy(references).to(device), pairs, seed)
+        terms = group_sums(classifier.network, points, question.weights, self.score, self.batch)
+        maps, error = sum_and_error(each.sum(1) for each in terms)
+        gap, relative = completeness(maps, values[0], values[1:].mean(0))
         return attribution(
-            classifier, question, maps, ["gap too large" if each > _LARGE else "there" for each in relative],
-            method="gradient_shap", signed=True, score=self.score, seed=seed, evaluations=self.samples + len(logits),
+            classifier, question, maps, ["gap too large" if each > _LARGE else THERE for each in relative],
+            method="gradient_shap", signed=True, score=self.score, seed=seed, evaluations=2 * pairs + len(logits),
             measured={
                 "completeness gap": gap, "relative gap": relative, "standard error": root_mean_square(error),
             },
             settings={
-                "score": self.score, "samples": self.samples, "rounds": _ROUNDS,
+                "score": self.score, "samples": 2 * pairs, "stratified": True,
                 "references": "black and blur" if self.references is None else f"{len(references)} given",
             },
         )  # fmt: skip
@@ -110,22 +111,22 @@ def usual(pixels: Float32[np.ndarray, "c h w"]) -> Pixels:
 
 
 def draw(
-    pixels: Float[Tensor, "c h w"], references: Float[Tensor, "r c h w"], samples: int, seed: int
+    pixels: Float[Tensor, "c h w"], references: Float[Tensor, "r c h w"], pairs: int, seed: int
 ) -> Iterator[Point]:
-    """The points of all rounds; the factors of a round add up to the mean over references of x - b."""
+    """Points in pairs from neighbouring stretches of the path; their factors add up to the mean of x - b.
+
+    With more references than pairs, each point has another reference and the stretches go through all points.
+    """
     generator = np.random.default_rng(seed)
-    for turn, part in enumerate(np.array_split(np.arange(samples), _ROUNDS)):
-        order = generator.permutation(len(references))[: len(part)]
-        uses = np.bincount(np.arange(len(part)) % len(order))
-        # with fewer points than references each lies in a stretch of its own, whichever reference it belongs to
-        single = generator.permutation(len(part)) if len(order) == len(part) else None
-        for i in range(len(part)):
-            which, nth = i % len(order), i // len(order)
-            stretch, stretches = (nth, uses[which]) if single is None else (single[i], len(part))
-            reference = references[int(order[which])]
-            way = pixels - reference
-            where = float((stretch + generator.random()) / stretches)
-            yield Point(reference + where * way, way / float(len(order) * uses[which]), turn)
+    order = generator.permutation(len(references))
+    single = len(order) > pairs
+    uses = np.full(len(order), 2 * pairs) if single else 2 * np.bincount(np.arange(pairs) % len(order))
+    for i in range(2 * pairs):
+        which = (i if single else i // 2) % len(order)
+        stretch = i if single else i // 2 // len(order) * 2 + i % 2
+        way = pixels - (reference := references[int(order[which])])
+        where = float((stretch + generator.random()) / uses[which])
+        yield Point(reference + where * way, way / float(uses[which] * (1 if single else len(order))), i)
 
 
 def _given(classifier: Classifier, references: Sequence[Scan] | Pixels) -> Pixels:
@@ -134,4 +135,4 @@ def _given(classifier: Classifier, references: Sequence[Scan] | Pixels) -> Pixel
     size = (3, *classifier.input_size)
     if references.ndim != 4 or references.shape[1:] != size:
         raise BadInput(f"references of shape {references.shape}", f"(n, {', '.join(map(str, size))})", "use prepare()")
-    return np.asarray(references, np.float32)
+    return np.require(references, np.float32, ("C", "W"))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel
+from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
 from whyscan.explain.targets import Targets, facts, resolve
 from whyscan.models.classifier import Classifier
 from whyscan.models.layers import evaluating
@@ -57,13 +58,15 @@ def score_values(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -
 def score_rows(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -> Float[Tensor, "n t k"]:
     """The derivatives of the targets' scores by the logits.
 
-    For "probability" and weights w that is w * p - (w . p) p; for one class, p_t (e_t - p). In double precision, since
-    1 - p of a sure model is 0 in float32 long before its gradient is.
+    For "probability" and weights w that is p_i (w_i - w . p); for one class, p_t (e_t - p).
     """
     rows = weights.to(logits.device, torch.float64).expand(len(logits), *weights.shape[-2:])
     if score == "probability":
         p = logits.double().softmax(1)[:, None]
-        rows = rows * p - (rows * p).sum(2, keepdim=True) * p
+        # weights count from that of the likeliest class, which changes nothing but that a sure model's 1 - p is then
+        # a sum of small numbers and not a difference of nearly equal ones
+        rows = rows - rows.gather(2, p.argmax(2, keepdim=True).expand(*rows.shape[:2], 1))
+        rows = p * (rows - (rows * p).sum(2, keepdim=True))
     return rows.to(logits)
 
 
@@ -133,9 +136,8 @@ def ask(classifier: Classifier, scan: Scan, targets: Targets) -> Question:
     logits = classifier.logits(pixels)[0]
     names, rows = resolve(classifier, targets, logits, scan.label)
     device = classifier.device
-    return Question(
-        scan, geometry, torch.from_numpy(pixels[0]).to(device), logits, names, torch.from_numpy(rows).to(device)
-    )
+    own = torch.from_numpy(pixels[0].copy())  # what `prepare` gives may be the scan's own memory, and read-only
+    return Question(scan, geometry, own.to(device), logits, names, torch.from_numpy(rows).to(device))
 
 
 def gradients_of(
@@ -172,13 +174,32 @@ def gradients_of(
 
 
 def attribution(
-    classifier: Classifier, question: Question, maps: Float[Tensor, "t h w"], words: Sequence[str] = (), **more: Any
+    classifier: Classifier,
+    question: Question,
+    maps: Float[Tensor, "t h w"],
+    words: Sequence[str] = (),
+    *,
+    score: Score = "logit",
+    **more: Any,
 ) -> Attribution:
-    """An Attribution of maps on the model's grid. Unless `words` are given, a blank map says "no gradient"."""
+    """An Attribution of maps on the model's grid.
+
+    Args:
+        words: the diagnosis; where it is left out or says "there" of a blank map, the reason is found.
+    """
     values = maps.to("cpu", torch.float32).numpy()
-    diagnosis = tuple(words) or tuple("there" if each.any() else "no gradient" for each in values)
+    given = words or [THERE] * len(values)
+    diagnosis = tuple(
+        _why_blank(question, t, score) if word == THERE and not values[t].any() else word
+        for t, word in enumerate(given)
+    )
     about = facts(classifier, question.scan, question.geometry, question.logits, question.names)
-    return Attribution(maps=values, diagnosis=diagnosis, **about, **more)
+    return Attribution(maps=values, diagnosis=diagnosis, score=score, **about, **more)
+
+
+def _why_blank(question: Question, t: int, score: Score) -> str:
+    rows = score_rows(torch.from_numpy(question.logits)[None], question.weights[t : t + 1].cpu(), score)
+    return NO_GRADIENT if bool(rows.any()) else SATURATED
 
 
 def check_settings(*, score: Score = "logit", **at_least_one: int) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from whyscan.data.scan import Scan
+from whyscan.explain.blank import THERE
 from whyscan.explain.gradients import Forward, attribution, check_settings, gradients_of
 from whyscan.explain.saliency import strongest
 from whyscan.explain.targets import Targets
@@ -138,4 +139,4 @@ class GuidedBackprop:
 
 def words(maps: Tensor, guide: Guide) -> list[str]:
     """The diagnosis per target."""
-    return ["no gradient" if not bool(each.any()) else "there" if guide.seen else NO_RELU for each in maps]
+    return [THERE if guide.seen or not bool(each.any()) else NO_RELU for each in maps]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
 from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.tokens import to_channels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
@@ -91,6 +93,11 @@ class GuidedGradCAM:
 
 def _cams(classifier: Classifier, question: Question, layers: Sequence[Layer], score: Score) -> dict[str, Tensor]:
     """Grad-CAM (t, h, w) of each layer by its path."""
+    kernels = {layer.path: partial(_cam, layer) for layer in layers}
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
-        traced = run(question.pixels[None], lambda logits: score_rows(logits, question.weights, score), gradcam)
+        traced = run(question.pixels[None], lambda logits: score_rows(logits, question.weights, score), kernels)
     return {path: torch.cat(list(maps)) for path, maps in traced.results.items()}
+
+
+def _cam(layer: Layer, output: Tensor, gradient: Tensor) -> Tensor:
+    return gradcam(to_channels(output, layer), to_channels(gradient, layer))

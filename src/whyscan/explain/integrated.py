@@ -13,6 +13,7 @@ from torch import Tensor
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.baselines import Baseline, baseline
+from whyscan.explain.blank import THERE
 from whyscan.explain.gradients import Question, ask, attribution, check_settings, frozen, score_values
 from whyscan.explain.sampled import Point, completeness, group_sums
 from whyscan.explain.targets import Targets, check
@@ -91,13 +92,13 @@ class IntegratedGradients:
         while True:
             maps = integrate(classifier.network, question, start, steps, self.score, self.batch)
             spent += steps
-            gap, relative = completeness(maps, values[0] - values[1])
+            gap, relative = completeness(maps, values[0], values[1])
             if self.tolerance is None or max(relative) <= self.tolerance or 2 * steps > self.most:
                 break
             steps *= 2
         large = self.tolerance or _LARGE
         return attribution(
-            classifier, question, maps, ["gap too large" if each > large else "there" for each in relative],
+            classifier, question, maps, ["gap too large" if each > large else THERE for each in relative],
             method="integrated_gradients", signed=True, score=self.score, evaluations=spent,
             measured={"completeness gap": gap, "relative gap": relative},
             settings={

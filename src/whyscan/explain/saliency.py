@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from whyscan.data.scan import Scan
+from whyscan.explain.blank import THERE
 from whyscan.explain.gradients import attribution, check_settings, gradients_of
 from whyscan.explain.targets import Targets
 from whyscan.explain.whitebox import need_gradients
@@ -104,4 +105,4 @@ class InputXGradient:
 
 def _words(pixels: Float[Tensor, "c h w"], gradients: Float[Tensor, "t c h w"]) -> list[str]:
     black = not bool(pixels.any())
-    return ["black scan" if black else "there" if bool((pixels * each).any()) else "no gradient" for each in gradients]
+    return ["black scan" if black else THERE] * len(gradients)

@@ -13,7 +13,7 @@ from torch import Tensor
 from whyscan.explain.gradients import Forward, Weights, input_gradients
 from whyscan.records.attribution import Score
 
-_SMALLEST = 1e-6
+_SMALLEST, _ROUNDING = 1e-6, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +55,32 @@ def mean_and_error(groups: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     return mean, torch.sqrt(squares / (count - 1) / count) if count > 1 else torch.full_like(mean, torch.nan)
 
 
+def sum_and_error(terms: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """The sum of independent terms that come in pairs alike, and its standard error.
+
+    The variance of a sum of pairs (a, b) is at most the sum of (a - b)^2 on average: that is too much by the squared
+    difference of what a and b are drawn around.
+    """
+    total, squares = torch.zeros(()), torch.zeros(())
+    left = iter(terms)
+    for one, two in zip(left, left, strict=True):
+        total = total + one + two
+        squares = squares + (one - two).square()
+    return total, squares.sqrt()
+
+
 def root_mean_square(values: Float[Tensor, "t ..."]) -> list[float]:
     """One number per target."""
     return [float(each) for each in values.double().flatten(1).square().mean(1).sqrt()]
 
 
-def completeness(maps: Float64[Tensor, "t h w"], change: Float64[Tensor, " t"]) -> tuple[list[float], list[float]]:
+def completeness(
+    maps: Float64[Tensor, "t h w"], end: Float64[Tensor, " t"], start: Float64[Tensor, " t"]
+) -> tuple[list[float], list[float]]:
     """How far the values are from adding up to the change of score: the gap, and its share of that change.
 
-    Where the score hardly changes (by less than 1e-6) the share is taken of 1e-6.
+    Where the score ends nearly where it starts, so that the change is rounding, the share is taken of 1e-4 of its size.
     """
-    gap = maps.flatten(1).sum(1) - change
-    return gap.tolist(), (gap.abs() / change.abs().clamp_min(_SMALLEST)).tolist()
+    gap = maps.flatten(1).sum(1) - (end - start)
+    size = torch.maximum(end.abs(), start.abs()).clamp_min(_SMALLEST)
+    return gap.tolist(), (gap.abs() / torch.maximum((end - start).abs(), _ROUNDING * size)).tolist()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
+from whyscan.explain.blank import THERE
 from whyscan.explain.gradients import Question, ask, attribution, check_settings, frozen
 from whyscan.explain.saliency import strongest
 from whyscan.explain.sampled import Point, group_sums, mean_and_error, root_mean_square
@@ -19,6 +20,9 @@ from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
+
+NOISE = "mostly noise"
+"""More than half of the mean gradient's square is its own standard error: another seed would give another map."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class SmoothGrad:
 
     def _explain(self, classifier: Classifier, question: Question, seed: int) -> Attribution:
         span = float(question.pixels.max() - question.pixels.min())
-        if span == 0:
+        if span < 1e-6:
             raise BadScan(
                 "the scan is constant: its intensity range is 0", "a scan with something on it", "use saliency"
             )
@@ -80,8 +84,9 @@ class SmoothGrad:
         sums = group_sums(classifier.network, points, question.weights, self.score, self.batch)
         mean, error = mean_and_error(sums)
         measured = {} if pairs == 1 else _measured(mean, error)
+        words = [NOISE if share**2 > 0.5 else THERE for share in measured.get("relative error", ())]
         return attribution(
-            classifier, question, strongest(mean),
+            classifier, question, strongest(mean), words,
             method="smoothgrad", score=self.score, evaluations=2 * pairs + 1, seed=seed, measured=measured,
             settings={"score": self.score, "samples": 2 * pairs, "noise": self.noise, "antithetic": True},
         )  # fmt: skip
