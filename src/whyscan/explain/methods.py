@@ -18,6 +18,7 @@ from whyscan.explain.integrated import IntegratedGradients
 from whyscan.explain.lime import LIME
 from whyscan.explain.occlusion import Occlusion
 from whyscan.explain.owen import Owen
+from whyscan.explain.rise import RISE
 from whyscan.explain.rollout import AttentionRollout
 from whyscan.explain.saliency import InputXGradient, Saliency
 from whyscan.explain.scorecam import ScoreCAM
@@ -260,6 +261,15 @@ METHODS: dict[str, Method] = {
         layered=False,
         reading="How far the score falls when a window over this place is covered, on average over the windows that "
         "cover it; negative where covering raises it. What is there twice is not missed when one of them is covered.",
+    ),
+    "rise": Method(
+        RISE,
+        "RISE",
+        signed=True,
+        white_box=False,
+        layered=False,
+        reading="How much higher the score is, on average over random soft masks, when this place is shown; as blurred "
+        "as the masks' cells are large, and no finer than the standard error that is stated.",
     ),
 }
 

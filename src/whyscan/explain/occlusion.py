@@ -13,7 +13,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Game, game, play
-from whyscan.explain.surrogate import Engine, judge
+from whyscan.explain.surrogate import Engine, Perturbation, judge
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Predict, Scores, softmax
 from whyscan.progress import Progress, quiet
@@ -44,6 +44,9 @@ class Occlusion:
     score: Score = "logit"
     engine: Engine = "fast"
     batch: int = 8
+
+    def __post_init__(self) -> None:
+        Perturbation(score=self.score, engine=self.engine)  # refuses what it does not know
 
     def __call__(
         self,
