@@ -13,6 +13,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel
 from whyscan.explain.gradient_shap import GradientSHAP
 from whyscan.explain.gradients import check_settings, frozen, input_gradients, score_rows, score_values
+from whyscan.explain.guided_gradcam import GuidedGradCAM
 from whyscan.explain.integrated import IntegratedGradients
 from whyscan.explain.saliency import InputXGradient, Saliency
 from whyscan.explain.smoothgrad import SmoothGrad
@@ -164,6 +165,18 @@ def test_a_network_that_raises_is_left_as_it_was(toy: Classifier, scan, monkeypa
     with pytest.raises(ZeroDivisionError):
         Saliency()(toy, [scan])
     assert toy.network.training
+    assert all(parameter.requires_grad for parameter in toy.network.parameters())
+
+
+@pytest.mark.parametrize("method", [Saliency(), GuidedGradCAM(), IntegratedGradients(steps=1), SmoothGrad(samples=2)])
+def test_an_interruption_leaves_the_network_as_it_was(method, toy: Classifier, scans) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    toy.network.train()
+    with pytest.raises(KeyboardInterrupt) as kept:  # the traceback stays alive, and with it every frame
+        method(toy, scans, progress=interrupt)
+    assert kept.tb is not None and toy.network.training
     assert all(parameter.requires_grad for parameter in toy.network.parameters())
 
 

@@ -19,7 +19,8 @@ TRANSFORMERS_ONLY = ("attention_rollout",)
 @pytest.fixture
 def toy(request: pytest.FixtureRequest, toy: Classifier, toy_transformer: Classifier) -> Classifier:
     """A network that the method in question can look into."""
-    return toy_transformer if request.node.callspec.params["name"] in TRANSFORMERS_ONLY else toy
+    call = getattr(request.node, "callspec", None)
+    return toy_transformer if call and call.params.get("name") in TRANSFORMERS_ONLY else toy
 
 
 def weights_of(classifier: Classifier) -> list[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from whyscan.progress import Progress
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
 
+R = TypeVar("R")
 Forward = Callable[[Tensor], Any]
 """Pixels (n, c, h, w) -> logits (n, k): a network, or one with something switched on around it."""
 
@@ -148,9 +149,14 @@ def gradients_of(
     *,
     batch: int,
     progress: Progress,
+    use: Callable[[Question, Float[Tensor, "t c h w"]], R],
     forward: Forward | None = None,
-) -> Iterator[tuple[Question, Float[Tensor, "t c h w"]]]:
-    """Each scan and its gradients, from one forward pass of `forward` (the network) per batch."""
+) -> list[R]:
+    """What `use` makes of each scan and its gradients, from one forward pass of `forward` (the network) per batch.
+
+    A callback and not a generator, which would leave the network frozen for as long as somebody holds on to it.
+    """
+    found: list[R] = []
     with frozen(classifier.network):
         for start in range(0, len(scans), batch):
             part = scans[start : start + batch]
@@ -169,8 +175,9 @@ def gradients_of(
             for i, (scan, (names, rows)) in enumerate(zip(part, asked, strict=True)):
                 own = torch.from_numpy(rows).to(classifier.device)
                 question = Question(scan, prepared[i][1], pixels[i], logits[i].cpu().numpy(), names, own)
-                yield question, gradients[i, : len(names)]
-            progress("gradients", min(start + batch, len(scans)), len(scans))
+                found.append(use(question, gradients[i, : len(names)]))
+            progress("gradients", len(found), len(scans))
+    return found
 
 
 def attribution(

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import THERE
-from whyscan.explain.gradients import Forward, attribution, check_settings, gradients_of
+from whyscan.explain.gradients import Forward, Question, attribution, check_settings, gradients_of
 from whyscan.explain.saliency import strongest
 from whyscan.explain.targets import Targets
 from whyscan.explain.whitebox import need_gradients
@@ -127,14 +127,16 @@ class GuidedBackprop:
         """One attribution per scan: the size of the guided gradient, the channels' maximum."""
         need_gradients(classifier, "guided backpropagation")
         guide = Guide(classifier.network)
-        found = gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress, forward=guide)
-        return [
-            attribution(
+
+        def use(question: Question, gradients: Tensor) -> Attribution:
+            return attribution(
                 classifier, question, strongest(gradients), words(gradients, guide),
                 method="guided_backprop", score=self.score, evaluations=1, settings={"score": self.score},
-            )
-            for question, gradients in found
-        ]  # fmt: skip
+            )  # fmt: skip
+
+        return gradients_of(
+            classifier, scans, targets, self.score, batch=self.batch, progress=progress, use=use, forward=guide
+        )
 
 
 def words(maps: Tensor, guide: Guide) -> list[str]:

@@ -70,14 +70,14 @@ class GuidedGradCAM:
         """For each scan one attribution per layer, all from one guided pass and one trace; `layer` is not looked at."""
         need_gradients(classifier, "guided Grad-CAM")
         guide = Guide(classifier.network)
-        guided = gradients_of(
-            classifier, scans, targets, self.score, batch=self.batch, progress=progress, forward=guide
-        )
-        found = []
-        for question, gradients in guided:
+
+        def use(question: Question, gradients: Tensor) -> list[Attribution]:
             sizes, cams = strongest(gradients), _cams(classifier, question, layers, self.score)
-            found.append([self._one(classifier, question, layer, sizes, cams[layer.path], guide) for layer in layers])
-        return found
+            return [self._one(classifier, question, layer, sizes, cams[layer.path], guide) for layer in layers]
+
+        return gradients_of(
+            classifier, scans, targets, self.score, batch=self.batch, progress=progress, use=use, forward=guide
+        )
 
     def _one(
         self, classifier: Classifier, question: Question, layer: Layer, sizes: Tensor, cams: Tensor, guide: Guide

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import THERE
-from whyscan.explain.gradients import attribution, check_settings, gradients_of
+from whyscan.explain.gradients import Question, attribution, check_settings, gradients_of
 from whyscan.explain.targets import Targets
 from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier
@@ -53,14 +53,14 @@ class Saliency:
     ) -> list[Attribution]:
         """One attribution per scan: size of the change of score per unit of brightness, channels' maximum."""
         need_gradients(classifier, "saliency")
-        found = gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress)
-        return [
-            attribution(
+
+        def use(question: Question, gradients: Tensor) -> Attribution:
+            return attribution(
                 classifier, question, strongest(gradients),
                 method="saliency", score=self.score, evaluations=1, settings={"score": self.score},
-            )
-            for question, gradients in found
-        ]  # fmt: skip
+            )  # fmt: skip
+
+        return gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress, use=use)
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ class InputXGradient:
     ) -> list[Attribution]:
         """One attribution per scan, signed."""
         need_gradients(classifier, "input x gradient")
-        found = gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress)
-        return [
-            attribution(
+
+        def use(question: Question, gradients: Tensor) -> Attribution:
+            return attribution(
                 classifier, question, (question.pixels * gradients).sum(1), _words(question.pixels, gradients),
                 method="input_x_gradient", signed=True, score=self.score, evaluations=1, settings={"score": self.score},
-            )
-            for question, gradients in found
-        ]  # fmt: skip
+            )  # fmt: skip
+
+        return gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress, use=use)
 
 
 def _words(pixels: Float[Tensor, "c h w"], gradients: Float[Tensor, "t c h w"]) -> list[str]:
