@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 RNG = np.random.default_rng(0)
 SINGLE = RNG.normal(size=(64, 3)) * (RNG.random((64, 1)) < 0.4)
-JOINT = RNG.normal(size=(3, 64, 64)) * (RNG.random((64, 64)) < 0.05)
+JOINT = RNG.normal(size=(3, 64, 64)) * (RNG.random((64, 64)) < 0.02)
 
 
 def scores(coalitions: np.ndarray) -> np.ndarray:
