@@ -55,7 +55,10 @@ def fast_predict(
         if fast is None:
             continue
         expected = classifier.logits(probe, batch=batch) if expected is None else expected
-        got = fast(probe)
+        try:
+            got = fast(probe)
+        except RuntimeError:  # an operation that the engine lacks shows only now; float32 has it, as was just seen
+            continue
         if agrees(expected, got, tolerance):
             return fast, name, float(np.abs(softmax(expected) - softmax(got)).max(initial=0.0))
     return (lambda pixels: classifier.logits(pixels, batch=batch)), PLAIN, 0.0
