@@ -7,7 +7,8 @@
    held-out scans passes a mark. At each state: the share of blank maps at every layer, with the notebook recipe
    (gradient of the softmax score) and with Grad-CAM of the logit.
 2. `models`: the same for models that were trained elsewhere.
-3. `contribution`: what each layer contributes, measured by replacing its output, beside the energy of its map.
+3. `contribution`: what each layer contributes to the predicted class, measured by replacing its output, beside the
+   energy of its map; of the surest state and of the first of the models.
 
 OUT gets one CSV a table, blank.json and the figures. Scans are drawn by the seed, one of each group of
 near-duplicates; those explained were not learned from.
@@ -40,11 +41,12 @@ from whyscan.training.pixels import entries_of, open_pixels
 
 MARKS = (0.6, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999, 0.9999999)
 """Median confidences at which the training is caught."""
-MOST_STEPS = 60_000
+STEP, MOST_STEPS = 0.01, 20_000
 TABLES: Mapping[str, Sequence[str]] = {
     "layers": ("model", "recipe", "layer", "predicted"),
     "classes": ("model", "recipe", "target", "predicted", "right"),
     "confidence": ("recipe", "confidence", "predicted"),
+    "layer-confidence": ("recipe", "layer", "confidence", "predicted"),
     "everything": ("model", "recipe", "layer", "target", "predicted", "right"),
 }
 
@@ -67,12 +69,14 @@ def main() -> None:
         )
         for part, each in (("learn", learn), ("held", held))
     }
-    labels = {"learn": [row.label for row in learn], "held": [row.label for row in held]}
-    states = dict(_states(trunk, features, labels, options.seed))
+    states = dict(_states(trunk, features, [row.label for row in learn]))
     models = {path.name: whyscan.load(path) for path in options.model}
-    seen = {"training": look_at_maps(states, scans, progress=say), "models": look_at_maps(models, scans, progress=say)}
+    seen = {
+        part: look_at_maps(named, scans, targets=options.targets, progress=say)
+        for part, named in (("training", states), ("models", models))
+    }
     surest = list(states)[-1]
-    judged = {surest: states[surest], **models}
+    judged = {surest: states[surest], **dict(list(models.items())[:1])}
     contributions = {
         name: layer_contributions(each, scans[:: options.every], references, targets="predicted", progress=say)
         for name, each in judged.items()
@@ -89,7 +93,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--splits", type=Path, help="splits.csv of an audit; without it the data set is audited first")
     parser.add_argument("--backbone", default="mobilenetv2_100")
     parser.add_argument("--model", type=Path, action="append", default=[], help="the folder of a trained model; again")
-    parser.add_argument("--scans", type=int, default=48, help="held-out scans that are explained")
+    parser.add_argument("--targets", choices=("predicted", "all"), default="predicted", help="classes asked about")
+    parser.add_argument("--scans", type=int, default=40, help="held-out scans that are explained")
     parser.add_argument("--every", type=int, default=2, help="of those, every so many-th has its layers replaced")
     parser.add_argument("--train", type=int, default=1200, help="scans that the head learns from")
     parser.add_argument("--seed", type=int, default=0)
@@ -117,33 +122,45 @@ def _draw(rows: Sequence[SplitRow], split: str, count: int, rng: np.random.Gener
 
 
 def _states(
-    trunk: Classifier, features: Mapping[str, np.ndarray], labels: Mapping[str, Sequence[str]], seed: int
+    trunk: Classifier, features: Mapping[str, np.ndarray], labels: Sequence[str]
 ) -> Iterator[tuple[str, Classifier]]:
-    """Plain cross-entropy with Adam, nothing that holds the logits back; the state at each mark of confidence."""
-    assert isinstance(trunk.network, Network)
-    inputs = {part: torch.from_numpy(each) for part, each in features.items()}
-    truth = torch.tensor([trunk.classes.index(label) for label in labels["learn"]])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = nn.Linear(inputs["learn"].shape[1], len(trunk.classes))
-    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
+    """Plain cross-entropy, nothing that holds the logits back; the state at each mark of confidence.
+
+    Gradient descent from 0 in steps of one length, on standardised features. It keeps the sum of the classes' weights
+    at 0, which softmax would not notice but a single class's logit would.
+    """
+    mean, scale = features["learn"].mean(0), features["learn"].std(0) + 1e-3
+    inputs = {part: torch.from_numpy((each - mean) / scale).double() for part, each in features.items()}
+    truth = torch.tensor([trunk.classes.index(label) for label in labels])
+    head = nn.Linear(len(mean), len(trunk.classes), dtype=torch.float64)
+    for parameter in head.parameters():
+        nn.init.zeros_(parameter)
     marks = list(MARKS)
     for step in range(MOST_STEPS):
         with torch.no_grad():
-            best = head(inputs["held"]).double().softmax(1).amax(1).median().item()
+            best = head(inputs["held"]).softmax(1).amax(1).median().item()
         if best >= marks[0]:
             marks = [mark for mark in marks if mark > best]
-            own = nn.Linear(head.in_features, head.out_features)
-            own.load_state_dict(head.state_dict())
-            network = Network(
-                trunk.network.trunk, own, trunk.network.mean.flatten().tolist(), trunk.network.std.flatten().tolist()
-            )
-            yield f"step {step}", replace(trunk, name=f"step {step}", network=network.eval())
+            yield f"step {step}", replace(trunk, name=f"step {step}", network=_network(trunk, head, mean, scale))
         if not marks:
             return
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(head(inputs["learn"]), truth).backward()
-        optimiser.step()
+        loss = nn.functional.cross_entropy(head(inputs["learn"]), truth)
+        slopes = torch.autograd.grad(loss, list(head.parameters()))
+        norm = torch.stack([slope.norm() for slope in slopes]).norm()
+        with torch.no_grad():
+            for parameter, slope in zip(head.parameters(), slopes, strict=True):
+                parameter -= STEP / norm * slope
+
+
+def _network(trunk: Classifier, head: nn.Linear, mean: np.ndarray, scale: np.ndarray) -> Network:
+    """The trunk, shared by all states, and a copy of the head that takes features as they are."""
+    assert isinstance(trunk.network, Network)
+    own = nn.Linear(head.in_features, head.out_features)
+    with torch.no_grad():
+        own.weight.copy_(head.weight / torch.from_numpy(scale))
+        own.bias.copy_(head.bias - (head.weight / torch.from_numpy(scale)) @ torch.from_numpy(mean).double())
+    normalise = (each.flatten().tolist() for each in (trunk.network.mean, trunk.network.std))
+    return Network(trunk.network.trunk, own, *normalise).eval()
 
 
 def _about(classifier: Classifier, scans: Sequence[Scan]) -> dict[str, float]:

@@ -66,6 +66,11 @@ def test_a_sure_model_by_hand() -> None:
         ("logit", "a"): "there",
         ("logit", "b"): "negative everywhere",
     }
+    spans = {(each.recipe, each.target): each.span for each in maps if each.word != "negative everywhere"}
+    assert spans == {
+        ("softmax-guided", "a"): pytest.approx(np.exp(-30) * 2 * 60 / 16, rel=1e-3),
+        ("logit", "a"): None,
+    }
     assert [each.right for each in maps if each.recipe == "logit" and each.target == "a"] == [True, True, False, None]
 
 
@@ -109,8 +114,8 @@ def test_batches_and_layers_change_no_word(toy: Classifier, scans) -> None:
 
 
 def unsure(maps: list[MapSeen]) -> list[MapSeen]:
-    """Without the doubt, whose last digits depend on the batch."""
-    return [replace(each, doubt=0.0) for each in maps]
+    """Without what depends on the batch in its last digits."""
+    return [replace(each, doubt=0.0, span=None) for each in maps]
 
 
 @given(st.floats(1e-30, 1, exclude_max=True))
@@ -140,10 +145,12 @@ def test_the_csv(tmp_path) -> None:
         ("logit", "b", "1"),
     ]
     assert read[0]["softmax saturated"] == "1"
+    assert float(read[0]["median_range"]) == pytest.approx(7e-13, rel=0.01)
+    assert read[2]["median_range"] == ""
     assert float(read[0]["low"]) == pytest.approx(wilson(1, 4).low, rel=1e-5)
     assert read[0].keys() == {
-        "recipe", "target", "maps", "scans", "blank", "low", "high", "median_doubt", "there", "negative everywhere",
-        "softmax saturated",
+        "recipe", "target", "maps", "scans", "blank", "low", "high", "median_doubt", "median_range", "there",
+        "negative everywhere", "softmax saturated",
     }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class MapSeen:
         doubt: 1 - the predicted class's probability, summed from the other classes, so that it is exact also where
             float32 rounds the probability to 1.
         word: the diagnosis.
+        span: the range of the map before the recipe scales it; None where nothing is scaled.
     """
 
     model: str
@@ -54,6 +55,7 @@ class MapSeen:
     right: bool | None
     doubt: float
     word: str
+    span: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class BlankShare:
         share: of the maps, those that are blank.
         interval: Wilson's 95 % interval of the share. Trials are scans, not maps: maps of one scan go together.
         doubt: the median of 1 - confidence.
+        span: the median range of a map before the recipe scales it; None where nothing is scaled.
         words: of the maps, the share that got each word; words that do not occur are left out.
     """
 
@@ -75,6 +78,7 @@ class BlankShare:
     share: float
     interval: Interval
     doubt: float
+    span: float | None
     words: Mapping[str, float]
 
 
@@ -175,7 +179,7 @@ def write_table(path: Path, rows: Sequence[BlankShare]) -> None:
     """As CSV: the columns of the groups, then the counts, the share and its interval, and a share for each word."""
     columns = list(dict.fromkeys(column for row in rows for column in row.group))
     said = [word for word in WORDS if any(word in row.words for row in rows)]
-    columns += ["maps", "scans", "blank", "low", "high", "median_doubt", *said]
+    columns += ["maps", "scans", "blank", "low", "high", "median_doubt", "median_range", *said]
     files.write_rows(path, [_row(row, said) for row in rows], columns)
 
 
@@ -183,8 +187,12 @@ def _row(row: BlankShare, said: Sequence[str]) -> dict[str, str]:
     numbers = {"blank": row.share, "low": row.interval.low, "high": row.interval.high, "median_doubt": row.doubt}
     numbers |= {word: row.words.get(word, 0.0) for word in said}
     texts = {name: f"{number:.6g}" for name, number in numbers.items()}
+    texts["median_range"] = "" if row.span is None else f"{row.span:.6g}"
     return {**row.group, "maps": str(row.maps), "scans": str(row.scans), **texts}
 
+
+RANGE = "range before scaling"
+"""What the recipe's attributions call it."""
 
 _COLUMNS = ("model", "recipe", "layer", "target", "label", "predicted", "right", "confidence")
 
@@ -206,10 +214,11 @@ def _seen(model: str, recipe: str, depth: int, one: Attribution) -> Iterator[Map
     best = one.classes.index(one.predicted)
     doubt = float(np.delete(one.probabilities, best).sum(dtype=float))
     right = None if one.label is None else one.predicted == one.label
-    for target, word in zip(one.targets, one.diagnosis, strict=True):
+    spans = one.measured.get(RANGE, [None] * len(one.targets))
+    for target, word, span in zip(one.targets, one.diagnosis, spans, strict=True):
         yield MapSeen(
             model, recipe, one.layer or "", depth, target, one.scan, one.label, target == one.predicted, right, doubt,
-            word,
+            word, span,
         )  # fmt: skip
 
 
@@ -219,4 +228,6 @@ def _share(group: Mapping[str, str], seen: Sequence[MapSeen]) -> BlankShare:
     share = float(blank.mean())
     words = {word: count / len(seen) for word, count in Counter(each.word for each in seen).items()}
     doubt = float(np.median([each.doubt for each in seen]))
-    return BlankShare(group, len(seen), scans, share, wilson(share, scans), doubt, words)
+    spans = [each.span for each in seen if each.span is not None]
+    span = float(np.median(spans)) if spans else None
+    return BlankShare(group, len(seen), scans, share, wilson(share, scans), doubt, span, words)
