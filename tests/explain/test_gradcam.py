@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadTarget
-from whyscan.explain.gradcam import GradCAM, diagnose, gradcam
+from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.gradcam import GradCAM, gradcam, softmax_rows
 from whyscan.models.classifier import Classifier, Layer
 
 RED = np.array([[0.0, 0.2], [0.4, 0.6]], np.float32)
@@ -59,15 +61,6 @@ def test_the_kernel_is_the_equation() -> None:
     np.testing.assert_allclose(gradcam(a, g), np.where(expected > 0, expected, 0))
 
 
-def test_every_reason_for_a_blank_map_has_its_word() -> None:
-    one, none = torch.ones(1, 2, 2), torch.zeros(1, 2, 2)
-    assert diagnose(one[0], one, one) == "there"
-    assert diagnose(-one[0], one, one) == "negative everywhere"
-    assert diagnose(none[0], none, one) == "dead activation"
-    assert diagnose(none[0], one, none) == "no gradient"
-    assert diagnose(none[0] + 1e-40, one, one) == "below float resolution"
-
-
 def test_batches_of_scans_with_their_own_targets_are_the_same_as_one_by_one(toy, scans) -> None:
     targets = ("predicted", "true", "glioma-men")
     together = GradCAM("first", batch=3)(toy, scans, targets)
@@ -91,3 +84,77 @@ def test_layers_and_progress(toy, scans) -> None:
 def test_a_layer_without_a_grid_is_refused(toy, scan) -> None:
     with pytest.raises(BadTarget, match=r"shape \(1, 3\).*height, width"):
         GradCAM().at(toy, [scan], "all", [Layer("head", "head")])
+
+
+def recipe_by_torch(classifier: Classifier, scan: Scan, target: int) -> np.ndarray:
+    """The notebook recipe as people write it, with torch's own softmax, in float64."""
+    network = copy.deepcopy(classifier.network).double()
+    kept: list[Tensor] = []
+    network.second.register_forward_hook(lambda _m, _i, out: (kept.append(out), out.clone())[1])
+    p = network(torch.from_numpy(classifier.prepare(scan)[0]).double()).softmax(1)
+    (gradient,) = torch.autograd.grad(p[0, target], kept)
+    activation = kept[0]
+    guided = (activation > 0).double() * (gradient > 0).double() * gradient
+    cam = (guided.mean((2, 3), keepdim=True) * activation).sum(1)[0].detach().numpy()
+    return (cam - cam.min()) / (cam.max() - cam.min() + 1e-8)
+
+
+def test_the_recipe_is_what_people_write(toy, scans) -> None:
+    found = GradCAM(recipe="softmax-guided")(toy, scans)
+    for scan, each in zip(scans, found, strict=True):
+        assert (each.method, each.score, each.settings["recipe"]) == ("gradcam", "probability", "softmax-guided")
+        assert each.diagnosis == ("there",) * 3
+        for t in range(3):
+            np.testing.assert_allclose(each.maps[t], recipe_by_torch(toy, scan, t), atol=1e-6)
+
+
+def test_of_a_sure_model_the_recipe_leaves_nothing_and_says_why(toy, scan) -> None:
+    usual = GradCAM()(toy, [scan])[0]
+    with torch.no_grad():
+        toy.network.head.bias += torch.tensor([0.0, 60.0, 0.0])  # the same gradients, but p = 1 in float32
+    assert toy.predict(scan)[1] == 1
+    (recipe,) = GradCAM(recipe="softmax-guided")(toy, [scan])
+    assert recipe.diagnosis == ("softmax saturated",) * 3
+    assert recipe.maps.max() < 1e-6
+    assert all(0 < slope < 1e-20 for slope in recipe.measured["softmax slope"])
+    (logit,) = GradCAM()(toy, [scan])
+    np.testing.assert_array_equal(logit.maps, usual.maps)
+    assert "there" in logit.diagnosis
+
+
+def test_the_recipes_other_reasons(by_hand: Classifier, coloured: Scan) -> None:
+    (found,) = GradCAM(recipe="softmax-guided")(by_hand, [coloured], ["a", "c"])
+    assert found.diagnosis[0] == "there"
+    with torch.no_grad():
+        by_hand.network.copy.weight.neg_()  # now nothing is active
+    (dead,) = GradCAM(recipe="softmax-guided")(by_hand, [coloured], "a")
+    assert dead.diagnosis == ("dead activation",)
+    assert not dead.maps.any()
+
+
+def test_too_small_a_map_is_below_eps_for_the_recipe_only(by_hand: Classifier, coloured: Scan) -> None:
+    with torch.no_grad():
+        by_hand.network.copy.weight *= 1e-9
+    (found,) = GradCAM(recipe="softmax-guided")(by_hand, [coloured], "a")
+    assert found.diagnosis == ("below eps",)
+    (usual,) = GradCAM()(by_hand, [coloured], "a")
+    assert usual.diagnosis == ("there",)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
+def test_rows_of_the_softmax_are_its_gradient(scale: float) -> None:
+    logits = np.random.default_rng(0).normal(size=4).astype(np.float32) * scale
+    rows = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [1, -1, 0, 0], [0, 0, 0, 0]], np.float32)
+    directions, sizes = softmax_rows(rows, logits)
+    z = torch.from_numpy(logits).double().requires_grad_(True)
+    for row, direction, size in zip(rows, directions, sizes, strict=True):
+        (expected,) = torch.autograd.grad((torch.from_numpy(row).double() * z.softmax(0)).sum(), z)
+        np.testing.assert_allclose(direction * size, expected, atol=1e-15, rtol=1e-6)
+    p = torch.softmax(z, 0).detach().numpy()
+    np.testing.assert_allclose(sizes[:2], [p[0] * (1 - p[0]), p[2] * (1 - p[2])], atol=1e-15)
+    assert not directions[3].any()
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(BadInput, match=r"'notebook'.*logit, softmax-guided"):
+        GradCAM(recipe="notebook")

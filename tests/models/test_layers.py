@@ -1,8 +1,11 @@
 import pytest
+import timm
 import torch
+import torchvision
 from torch import nn
 
-from whyscan.models.layers import evaluating, find_layers
+from whyscan.errors import BadTarget
+from whyscan.models.layers import evaluating, find_layer, find_layers
 
 
 class Toy(nn.Module):
@@ -88,3 +91,89 @@ def test_evaluating_puts_each_module_back():
     with evaluating(network):
         assert not network[0].training
     assert network[0].training and not network[1].training
+
+
+def vit(**arguments):
+    torch.manual_seed(0)
+    return timm.create_model("vit_tiny_patch16_224", num_classes=3, img_size=64, depth=3, **arguments)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_of_a_transformer_each_block_counts_and_of_the_last_its_first_norm(name):
+    network = timm.create_model(name, num_classes=3, img_size=64, depth=3)
+    layers = find_layers(network, (64, 64))
+    assert [layer.name for layer in layers] == ["patch_embed.proj", "blocks.0", "blocks.1", "blocks.2.norm1"]
+    prefix = 2 if "distilled" in name else 1
+    assert layers[0].form == "nchw"
+    assert {(layer.form, layer.prefix, layer.grid) for layer in layers[1:]} == {("tokens", prefix, (4, 4))}
+    assert _hooks(network) == 0
+
+
+def test_where_all_tokens_are_read_the_last_blocks_output_serves():
+    layers = find_layers(vit(global_pool="avg"), (64, 64))
+    assert layers[-1].name == "blocks.2"
+
+
+def test_torchvisions_transformer_too():
+    network = torchvision.models.VisionTransformer(64, 16, 3, 2, 24, 48)
+    network.heads.head = nn.Linear(24, 3)
+    layers = find_layers(network, (64, 64))
+    assert [layer.name.rpartition(".")[2] for layer in layers] == ["conv_proj", "encoder_layer_0", "encoder_layer_1",
+                                                                   "ln_1"]  # fmt: skip
+
+
+def test_a_grid_that_is_not_square():
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=3, img_size=(32, 64), depth=2)
+    assert find_layers(network, (32, 64))[1].grid == (2, 4)
+
+
+def test_swin_has_channels_last():
+    network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3, img_size=64, window_size=2)
+    layers = find_layers(network, (64, 64))
+    assert len(layers) == 1 + 12 and layers[-1].name == "layers.3.blocks.1"
+    assert {layer.form for layer in layers[1:]} == {"nhwc"}
+
+
+def test_convnext_is_a_convolutional_network_with_parts_that_have_channels_last():
+    network = timm.create_model("convnext_tiny", num_classes=3, depths=(1, 1, 1, 1), dims=(8, 16, 32, 48))
+    names = [layer.name for layer in find_layers(network, (64, 64))]
+    assert names == ["stem.0", "stages.0.blocks.0.conv_dw", "stages.1.downsample.1", "stages.1.blocks.0.conv_dw",
+                     "stages.2.downsample.1", "stages.2.blocks.0.conv_dw", "stages.3.downsample.1",
+                     "stages.3.blocks.0.conv_dw"]  # fmt: skip
+    forms = {"stages.1": "nchw", "stages.1.blocks.0": "nchw", "stages.1.blocks.0.norm": "nhwc"}
+    forms |= {"stages.1.blocks.0.mlp": "nhwc", "stages.1.blocks.0.mlp.act": "nhwc"}
+    assert {name: find_layer(network, (64, 64), name).form for name in forms} == forms
+
+
+def test_any_module_is_a_layer_if_it_has_a_grid():
+    assert find_layer(Toy(), (8, 6), "norm").form == "nchw"
+    assert find_layer(vit(), (64, 64), "blocks.1.attn").grid == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("blocks.2", "reads only its first tokens"),
+        ("head", r"shape \(1, 3\), has no spatial grid"),
+        ("unused", "does not run"),
+        ("pair", "not one tensor"),
+    ],
+)
+def test_a_module_that_cannot_serve_is_named_with_the_reason(path, reason):
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.trunk, self.unused, self.pair = vit(), nn.Conv2d(3, 3, 1), Pair()
+
+        def forward(self, x):
+            return self.trunk(self.pair(x)[0])
+
+    network = Wrapped()
+    full = path if path in ("unused", "pair") else f"trunk.{path}"
+    with pytest.raises(BadTarget, match=f"'{path}' cannot serve.*{reason}"):
+        find_layer(network, (64, 64), full)
+    assert _hooks(network) == 0

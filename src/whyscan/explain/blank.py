@@ -23,6 +23,9 @@ SATURATED = "softmax saturated"
 
 WORDS = (THERE, NEGATIVE, DEAD, FLAT, NO_GRADIENT, CLASS_TOKEN, BELOW_FLOAT, BELOW_EPS, SATURATED)
 
+ROUNDING = 1e-5
+"""A sum that is smaller than this part of its terms' magnitudes is rounding error in float32, after a backward pass."""
+
 EPS = 1e-8
 """What the notebook recipe adds to a map's range before it divides by it."""
 
@@ -44,6 +47,21 @@ def diagnose(
     if low < -smallest:
         return NEGATIVE
     return _why_zero(activation != 0, activation, gradient)
+
+
+def diagnose_product(
+    signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"]
+) -> str:
+    """The same for gradient times activation, whose channels can cancel so well that only rounding errors are left.
+
+    Where a layer norm follows, the score does not change with the length of the activation, and the products add up
+    to 0 at every place, whatever the image.
+    """
+    word = diagnose(signed, activation, gradient)
+    if word == THERE:
+        rounding = ROUNDING * float((gradient * activation).abs().sum(0).max())
+        return word if float(signed.abs().max()) > rounding else BELOW_FLOAT
+    return word
 
 
 def diagnose_guided(

@@ -156,7 +156,9 @@ def explain_layers(
         classifier.layer("last")  # raises where there is none
         chosen = list(classifier.layers)
     else:
-        asked = {classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)}
+        asked = [classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)]
         chosen = [layer for layer in classifier.layers if layer in asked]
+        # modules that are not listed follow no order that is known here, so none is made up for the others
+        chosen = chosen if set(asked) <= set(chosen) else list(dict.fromkeys(asked))
     (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
     return {layer.name: attribution for layer, attribution in zip(chosen, found, strict=True)}

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from whyscan.data.scan import Scan
-from whyscan.explain.blank import diagnose
+from whyscan.explain.blank import diagnose, diagnose_product
 from whyscan.explain.cam import Cam, Layered, Maps, at_own_layer, attribution, batches, cases, explain_at, stack
 from whyscan.explain.cam_kernels import eigencam, gradcampp, hirescam, layercam, xgradcam
 from whyscan.explain.targets import Targets
@@ -58,12 +58,16 @@ class GradCAMPlusPlus:
 
 @dataclass(frozen=True)
 class HiResCAM:
-    """HiResCAM: gradients are not averaged over the places first. Fields as in `GradCAMPlusPlus`."""
+    """HiResCAM: gradients are not averaged over the places first. Fields as in `GradCAMPlusPlus`.
+
+    Directly before a layer norm, as at the last block of a Swin transformer, its channels add up to 0: the diagnosis
+    is then "below float resolution", and what the map shows is rounding.
+    """
 
     layer: str = "last"
     batch: int = 8
 
-    __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam))
+    __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
 
 
 @dataclass(frozen=True)
