@@ -68,7 +68,8 @@ def test_a_real_scan_with_real_weights(shared: Path) -> None:
     classes = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
     weights = shared / "weights" / "mobilenetv2_035.imagenet.safetensors"
     classifier = build("mobilenetv2_035", weights, classes, input_size=96)
-    found = explain_many(classifier, scan, tuple(METHODS), ["true", "predicted"], samples=150)
+    methods = [name for name in METHODS if name not in ("attention_rollout", "scorecam")]  # a transformer's; a minute's
+    found = explain_many(classifier, scan, methods, ["true", "predicted"], samples=150)
     assert all(np.isfinite(each.values).all() and each.values.any() for each in found.values())
     layers = explain_layers(classifier, scan, "true")
     assert list(layers) == [layer.name for layer in classifier.layers]

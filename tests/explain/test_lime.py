@@ -32,14 +32,14 @@ def test_the_kernel_by_hand() -> None:
 
 def test_an_additive_score_is_recovered_but_for_the_penalty() -> None:
     plan = draw(S, [LIME().sizes(S)], 120, 0)
-    found = LIME(alpha=1e-9).fit(plan, curved(plan.coalitions)).weights[1]
+    found = LIME(alpha=1e-9).regress(plan, curved(plan.coalitions)).weights[1]
     truth = np.random.default_rng(0).normal(size=S)
     np.testing.assert_allclose(found, truth, atol=1e-6)
 
 
 def test_all_coalitions_give_the_estimand_exactly() -> None:
     plan = draw(S, [LIME().sizes(S)], 2**S, 0)
-    fitted = LIME().fit(plan, curved(plan.coalitions))
+    fitted = LIME().regress(plan, curved(plan.coalitions))
     np.testing.assert_allclose(fitted.weights, estimand(), atol=1e-10)
     np.testing.assert_allclose(np.ptp(fitted.intervals, axis=-1), 0, atol=1e-12)
 
@@ -53,6 +53,6 @@ def test_intervals_hold_the_estimand_as_often_as_they_promise(shared: bool) -> N
     held = []
     for seed in range(300):
         plan = draw(S, [method.sizes(S) for method in methods], 100, seed)
-        low, high = np.moveaxis(LIME().fit(plan, curved(plan.coalitions)).intervals[0], -1, 0)
+        low, high = np.moveaxis(LIME().regress(plan, curved(plan.coalitions)).intervals[0], -1, 0)
         held.append((low <= truth) & (truth <= high))
     assert 0.93 <= np.mean(held) <= 0.975

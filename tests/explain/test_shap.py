@@ -35,7 +35,7 @@ def by_definition(value: np.ndarray, players: int) -> np.ndarray:
 
 def fit(value: np.ndarray, players: int, samples: int, seed: int = 0, methods: tuple = (SHAP(),)):
     plan = draw(players, [method.sizes(players) for method in methods], samples, seed)
-    return SHAP().fit(plan, value[numbers(plan.coalitions)][:, None])
+    return SHAP().regress(plan, value[numbers(plan.coalitions)][:, None])
 
 
 def test_two_players_by_hand() -> None:
@@ -72,7 +72,7 @@ def test_second_order_interactions_are_exact_from_any_full_rank_plan() -> None:
     b = np.triu(b, 1)
     plan = draw(s, [SHAP().sizes(s)], 80, 0)
     z = plan.coalitions.astype(float)
-    fitted = SHAP().fit(plan, (z @ a + np.einsum("mi,ij,mj->m", z, b, z))[:, None])
+    fitted = SHAP().regress(plan, (z @ a + np.einsum("mi,ij,mj->m", z, b, z))[:, None])
     # an interaction is shared equally by its two players
     np.testing.assert_allclose(fitted.weights[0], a + (b.sum(0) + b.sum(1)) / 2, atol=1e-9)
     np.testing.assert_allclose(np.ptp(fitted.intervals, axis=-1), 0, atol=1e-6)

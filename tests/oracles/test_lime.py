@@ -67,7 +67,7 @@ def test_end_to_end_ours_at_600_is_as_near_to_lime_at_20000_as_lime_at_1000_or_n
     board = game(np.moveaxis(IMAGE, -1, 0).astype(np.float32), SEGMENTS.astype(np.int32), "mean")
     plan = draw(PLAYERS, [LIME().sizes(PLAYERS)], 600, 0)
     scores = play(lambda pixels: probabilities(np.moveaxis(pixels, 1, -1)), board, plan.coalitions)
-    ours, reference = LIME().fit(plan, scores).weights, theirs(20_000, 0)
+    ours, reference = LIME().regress(plan, scores).weights, theirs(20_000, 0)
     for t in range(3):
         assert spearmanr(ours[t], reference[t]).statistic > 0.98
     error = np.abs(ours - reference).mean()

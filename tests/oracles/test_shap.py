@@ -32,16 +32,16 @@ def kernel_shap(players: int, samples: int) -> np.ndarray:
 def test_exact_values_of_few_superpixels(players: int) -> None:
     plan = draw(players, [SHAP().sizes(players)], 2**players, 0)
     assert plan.complete
-    ours = SHAP().fit(plan, scores(plan.coalitions)).weights
+    ours = SHAP().regress(plan, scores(plan.coalitions)).weights
     np.testing.assert_allclose(ours, kernel_shap(players, 2**players + 100), atol=1e-4)
 
 
 def test_sampled_values_agree_within_their_error_and_ours_is_no_larger() -> None:
     players = 14
     exact = draw(players, [SHAP().sizes(players)], 2**players, 0)
-    truth = SHAP().fit(exact, scores(exact.coalitions)).weights
+    truth = SHAP().regress(exact, scores(exact.coalitions)).weights
     plans = [draw(players, [SHAP().sizes(players)], 400, seed) for seed in range(5)]
-    ours = [SHAP().fit(plan, scores(plan.coalitions)) for plan in plans]
+    ours = [SHAP().regress(plan, scores(plan.coalitions)) for plan in plans]
     error = np.mean([np.abs(each.weights - truth).mean() for each in ours])
     with np.errstate(all="ignore"):
         state = np.random.get_state()  # noqa: NPY002 - the peer draws from the global generator

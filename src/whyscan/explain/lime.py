@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from whyscan.data.scan import Scan
+from whyscan.explain.estimate import Fitted
+from whyscan.explain.measure import Estimand, by_size
 from whyscan.explain.regression import ridge
 from whyscan.explain.sampling import Plan, Sizes, log_binomial
-from whyscan.explain.surrogate import Fitted, Perturbation, explain_by_play
+from whyscan.explain.surrogate import Perturbation, explain_by_play
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
@@ -61,7 +63,13 @@ class LIME:
         binomial[-1] += 1 / _SAMPLES
         return np.asarray(_SAMPLES * binomial * kernel(k, players, self.kernel_width))
 
-    def fit(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
+    def estimand(self, players: int) -> Estimand:
+        """The same weighing in closed form."""
+        near = _SAMPLES * kernel(np.arange(players + 1.0), players, self.kernel_width)
+        return by_size(near, near[-1] / _SAMPLES, self.alpha)
+
+    def regress(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
+        """Weighted ridge regression on these coalitions, as lime does it."""
         sizes = self.sizes(plan.coalitions.shape[1])
         weights = plan.weights(sizes)
         # what was drawn stands for all there is: the total, and with it the penalty's strength, is known

@@ -142,10 +142,10 @@ class Owen:
 
         def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
             logits = play(predict, board, coalitions, memory=memory, batch=shared.batch)
-            progress("perturbed scans", len(memory), shared.samples)
+            progress("perturbed scans", len(memory), shared.most)
             return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
 
-        found = owen_values(value, tree, shared.samples, seed)
+        found = owen_values(value, tree, shared.most, seed)
         moves = np.ptp(value(probe), axis=0) > _MOVES
         return Attribution(
             method="owen",

@@ -41,6 +41,10 @@ class Plan:
         size = self.coalitions.sum(1)
         return np.asarray(sizes[size] * np.exp(-log_binomial(players)[size] - self.log_chance))
 
+    def first(self, count: int) -> Plan:
+        """The beginning: everybody, nobody and whole pairs. Its weights are those of the whole."""
+        return Plan(self.coalitions[:count], self.log_chance[:count], self.pairs[:count], self.complete)
+
     @property
     def uncertainty(self) -> Float64[np.ndarray, " m"]:
         """0 for a coalition that had to be there, towards 1 for one that was drawn out of many."""

@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from whyscan.data.scan import Scan
+from whyscan.explain.estimate import Fitted
+from whyscan.explain.measure import Estimand, shapley
 from whyscan.explain.regression import ridge
 from whyscan.explain.sampling import Plan, Sizes
-from whyscan.explain.surrogate import Fitted, Perturbation, explain_by_play
+from whyscan.explain.surrogate import Perturbation, explain_by_play
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
@@ -33,7 +35,10 @@ class SHAP:
         k = np.arange(1, players)
         return np.concatenate([[0.0], (players - 1) / (k * (players - k)), [0.0]]) if players > 1 else np.zeros(2)
 
-    def fit(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
+    def estimand(self, players: int) -> Estimand:
+        return shapley(players)
+
+    def regress(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
         """Least squares under the constraint that the values sum to (score of everybody - score of nobody).
 
         The two halves of a pair are subtracted first: what remains is free of every interaction of even order.

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float64, Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
+from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate, estimate_until_settled
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Game, Memory, game, play
-from whyscan.explain.sampling import Plan, Sizes, draw
+from whyscan.explain.sampling import draw
 from whyscan.explain.segments import Superpixels, own, segment
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Pixels, Predict, softmax
@@ -23,6 +24,9 @@ from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
 
 Engine = Literal["fast", "float32"]
+
+AUTO = 2000
+"""The most evaluations that are spent where `samples` is "auto"."""
 
 _MOVES = 1e-4
 
@@ -41,7 +45,10 @@ class Perturbation:
     Attributes:
         superpixels: how the scan is cut up, or the user's own label map.
         fill: what a hidden superpixel looks like: "mean" (its own mean, as in lime), "blur", or a value in [0, 1].
-        samples: the most evaluations of the model, for all methods that share them together.
+        samples: the most evaluations of the model, for all methods that share them together; or "auto": as many as it
+            takes for the strongest superpixels of every target to settle, 2,000 at most.
+        estimator: "quadrature" learns the game from the coalitions and integrates what it learned; "regression" fits
+            weights to the coalitions and nothing else, as lime and shap do.
         score: "probability", as lime and shap are mostly used, or "logit", which does not saturate.
         engine: "fast" (bfloat16 where it agrees with float32 on this very scan) or "float32".
         batch: how many perturbed scans are judged at once.
@@ -49,7 +56,8 @@ class Perturbation:
 
     superpixels: Superpixels | Labels = field(default_factory=Superpixels)
     fill: Fill = "mean"
-    samples: int = 300
+    samples: int | Literal["auto"] = 300
+    estimator: Estimator = "quadrature"
     score: Score = "probability"
     engine: Engine = "fast"
     batch: int = 8
@@ -58,31 +66,30 @@ class Perturbation:
         for name, value, known in (
             ("score", self.score, ("probability", "logit")),
             ("engine", self.engine, ("fast", "float32")),
+            ("estimator", self.estimator, ("quadrature", "regression")),
         ):
             if value not in known:
                 raise BadInput(f"{name} {value!r}", " or ".join(known), "choose one of them")
-        if self.samples < 4:
-            raise BadInput(f"{self.samples} samples", "4 or more", "raise samples; 300 is the default")
+        if self.samples == "auto":
+            if self.estimator == "regression":
+                raise BadInput(
+                    'samples "auto" with regression', "quadrature", "leave the estimator out, or give samples"
+                )
+        elif not isinstance(self.samples, int) or self.samples < 4:
+            raise BadInput(f"{self.samples!r} samples", '4 or more, or "auto"', "300 is the default")
 
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """Weights (t, s) and their 95 % intervals (t, s, 2), or None where there were too few evaluations for them."""
-
-    weights: Float64[np.ndarray, "t s"]
-    intervals: Float64[np.ndarray, "t s 2"] | None
+    @property
+    def most(self) -> int:
+        """The most evaluations of the model."""
+        return AUTO if self.samples == "auto" else self.samples
 
 
 @runtime_checkable
-class Surrogate(Protocol):
+class Surrogate(Linear, Protocol):
     """A method that is a fit to judged coalitions and whose measure depends on their size only."""
 
     @property
     def perturbation(self) -> Perturbation: ...
-
-    def sizes(self, players: int) -> Sizes: ...
-
-    def fit(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted: ...
 
 
 def explain_by_play(
@@ -106,14 +113,22 @@ def explain_by_play(
         raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
     check(classifier, targets, scan.label)
     pixels, geometry, board = set_up(classifier, scan, shared)
-    plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.samples, seed)
+    plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.most, seed)
     predict, engine, deviation = judge(classifier, shared.engine, board, plan.coalitions[:4])
-    memory: Memory = {}
-    logits = play(predict, board, plan.coalitions, memory=memory, batch=shared.batch, progress=progress)
     # what is predicted is said by the float32 model, whichever engine judged the perturbed scans
     answer = classifier.logits(pixels)[0]
     names, rows = resolve(classifier, targets, answer, scan.label)
-    scores = (softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T
+    memory: Memory = {}
+
+    def scored(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+        logits = play(predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
+        return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
+
+    if shared.samples == "auto":
+        found = estimate_until_settled(methods, plan, scored)
+    else:
+        found = estimate(methods, plan, scored, shared.estimator)
+    scores = scored(plan.coalitions[: len(memory)])
     common = {
         **facts(classifier, scan, geometry, answer, names),
         "segments": board.segments,
@@ -128,7 +143,9 @@ def explain_by_play(
     return {
         name: Attribution(
             method=name,
-            **_arrays(method.fit(plan, scores)),
+            **_arrays(found[name]),
+            converged=found[name].settled if found[name].measured else None,
+            measured=found[name].measured,
             settings={**settings_of(method), "shared_by": sorted(methods), "exact": plan.complete},
             **common,
         )

@@ -1,0 +1,117 @@
+"""From judged coalitions to weights: exactly, by quadrature or by regression; and when to stop judging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from whyscan.explain.converge import SETTLED, agreement, simultaneous
+from whyscan.explain.emulator import Belief, believe, emulate
+from whyscan.explain.measure import Estimand
+from whyscan.explain.sampling import Plan, Sizes
+
+Estimator = Literal["quadrature", "regression"]
+Scored = Callable[[Bool[np.ndarray, "m s"]], Float64[np.ndarray, "m t"]]
+"""Judges coalitions for all targets; those it has judged before cost nothing."""
+
+_FIRST, _GROWTH = 100, 1.5
+_FEW, _MANY = 20, 3000  # evaluations between which an emulator is worth its price, which grows with the cube
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What came out for every target.
+
+    Attributes:
+        weights: (t, s).
+        intervals: (t, s, 2) at 95 %; None where there were too few evaluations for them.
+        measured: by name, one number per target: how settled the order is, how much wider intervals hold together.
+    """
+
+    weights: Float64[np.ndarray, "t s"]
+    intervals: Float64[np.ndarray, "t s 2"] | None
+    measured: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        return all(each >= SETTLED for each in self.measured.get(AGREEMENT, (0.0,)))
+
+
+AGREEMENT = "expected agreement on the top 5"
+TOGETHER = "wider by, to hold together"
+
+
+class Linear(Protocol):
+    """What LIME and SHAP are to an estimator."""
+
+    def sizes(self, players: int) -> Sizes: ...
+
+    def estimand(self, players: int) -> Estimand: ...
+
+    def regress(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
+        """Weights and intervals from these coalitions alone."""
+        ...
+
+
+def estimate(methods: Mapping[str, Linear], plan: Plan, scored: Scored, estimator: Estimator) -> dict[str, Fitted]:
+    """Every method's weights from all coalitions of the plan."""
+    scores = scored(plan.coalitions)
+    if plan.complete or estimator == "regression" or not _FEW <= len(scores) <= _MANY:
+        return {name: _regressed(method, plan, scores) for name, method in methods.items()}
+    # one emulator of each target serves all methods
+    learned = [emulate(plan.coalitions, column, plan.pairs) for column in scores.T]
+    players = plan.coalitions.shape[1]
+    ends = scores[plan.coalitions.all(1).argmax()] - scores[(~plan.coalitions).all(1).argmax()]
+    found = {}
+    for name, method in methods.items():
+        estimand = method.estimand(players)
+        beliefs = [believe(emulators, estimand, players) for emulators in learned]
+        if estimand.adds_up:
+            beliefs = [_adding_up(belief, float(end)) for belief, end in zip(beliefs, ends, strict=True)]
+        found[name] = _believed(beliefs)
+    return found
+
+
+def estimate_until_settled(methods: Mapping[str, Linear], plan: Plan, scored: Scored) -> dict[str, Fitted]:
+    """As `estimate`, from as many coalitions of the plan as it takes for every target of every method to settle."""
+    if plan.complete:
+        return estimate(methods, plan, scored, "regression")
+    found: dict[str, Fitted] = {}
+    for stop in _stops(len(plan.coalitions)):
+        found = estimate(methods, plan.first(stop), scored, "quadrature")
+        if all(fitted.settled for fitted in found.values()):
+            break
+    return found
+
+
+def _stops(most: int) -> Iterator[int]:
+    stop = float(_FIRST)
+    while stop < most:
+        yield int(stop) // 2 * 2
+        stop *= _GROWTH
+    yield most
+
+
+def _regressed(method: Linear, plan: Plan, scores: np.ndarray) -> Fitted:
+    found = method.regress(plan, scores)
+    return replace(found, measured={AGREEMENT: (1.0,) * len(found.weights)}) if plan.complete else found
+
+
+def _believed(beliefs: list[Belief]) -> Fitted:
+    return Fitted(
+        np.array([belief.mean for belief in beliefs]),
+        np.array([belief.interval() for belief in beliefs]),
+        {AGREEMENT: tuple(map(agreement, beliefs)), TOGETHER: tuple(map(simultaneous, beliefs))},
+    )
+
+
+def _adding_up(belief: Belief, total: float) -> Belief:
+    """The same with values that sum to what is known to be their sum; what is missing is shared out equally."""
+    players = len(belief.mean)
+    centre = np.eye(players) - 1 / players
+    mean = belief.mean + (total - belief.mean.sum()) / players
+    return replace(belief, mean=mean, covariance=centre @ belief.covariance @ centre)
