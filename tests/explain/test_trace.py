@@ -198,3 +198,28 @@ def test_a_model_that_answers_nonsense_is_named(answer: Callable[[Tensor], objec
     network = Inner(lambda self, x: answer(pooled(self.a(x))), a=conv(3, 3))
     with pytest.raises(BadModel, match="the network answered with a"):
         trace(network, PIXELS, ["a"], torch.eye(3))
+
+
+def test_a_look_is_one_forward_pass_that_differentiates_nothing(toy) -> None:
+    before = state(toy.network)
+    with tracing(toy.network, ["second", "first"]) as run:
+        seen = run.look(PIXELS)
+    assert list(seen.activations) == ["first", "second"]
+    assert not any(each.requires_grad for each in seen.activations.values())
+    expected = trace(toy.network, PIXELS, ["first", "second"], ROWS)
+    torch.testing.assert_close(seen.logits, expected.logits)
+    for path, activation in expected.activations.items():  # in-place ReLU follows: the layer's own output all the same
+        torch.testing.assert_close(seen.activations[path], activation)
+    assert state(toy.network) == before
+
+
+def test_a_look_counts_the_runs_of_shared_modules() -> None:
+    network = Inner(lambda self, x: pooled(self.once(self.twice(self.twice(x)))), twice=conv(3, 3), once=conv(3, 3))
+    with tracing(network.eval(), ["twice", "once"]) as run:
+        assert run.look(PIXELS).runs == {"twice": 2, "once": 1}
+
+
+def test_each_layer_may_have_its_own_kernel(toy) -> None:
+    with tracing(toy.network, ["first", "second"]) as run:
+        found = run(PIXELS, ROWS, {"first": lambda a, g: "a", "second": lambda a, g: "b"}).results
+    assert {path: list(each) for path, each in found.items()} == {"first": ["a"] * 3, "second": ["b"] * 3}
