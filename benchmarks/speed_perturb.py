@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from unittest.mock import patch
@@ -18,6 +18,7 @@ from whyscan.explain.explain import explain_layers, explain_many
 from whyscan.explain.lime import LIME
 from whyscan.explain.shap import SHAP
 from whyscan.explain.surrogate import Labels, Perturbation
+from whyscan.models import openvino_engine
 from whyscan.models.classifier import Classifier, Predict
 from whyscan.models.compiled import fast_predict
 
@@ -36,6 +37,11 @@ class Engine:
     classifier: Classifier
     within: Callable[[], contextlib.AbstractContextManager[None]]
 
+    def anew(self) -> Engine:
+        """With a network that nobody has compiled yet."""
+        network = copy.deepcopy(self.classifier.network)
+        return dataclasses.replace(self, classifier=dataclasses.replace(self.classifier, network=network))
+
     def explain(self, setting: Setting, method: type[LIME] | type[SHAP], samples: int) -> peers.Facts:
         with self.within():
             game = Perturbation(superpixels=Labels(setting.labels), samples=samples)
@@ -51,20 +57,15 @@ class Engine:
 
 def engines(setting: Setting) -> list[Engine]:
     """Core, which is there always, and what the extra `fast` brings, if it is installed."""
-    # each has a classifier of its own, so that none finds what another has compiled
-    core = Engine(CORE, dataclasses.replace(setting.classifier), without_openvino)
-    fast = Engine(FAST, dataclasses.replace(setting.classifier), contextlib.nullcontext)
-    try:
-        import openvino  # noqa: F401
-    except ImportError:
-        return [core]
-    return [core, fast]
+    core = Engine(CORE, setting.classifier, without_openvino)
+    fast = Engine(FAST, setting.classifier, contextlib.nullcontext)
+    return [core, fast] if openvino_engine.is_installed() else [core]
 
 
 @contextlib.contextmanager
 def without_openvino() -> Iterator[None]:
     """As if the extra were not installed."""
-    with patch.dict(sys.modules, {"openvino": None}):
+    with patch.object(openvino_engine, "is_installed", lambda: False):
         yield
 
 
@@ -73,6 +74,7 @@ def jobs(setting: Setting) -> list[Job]:
     samples, share = setting.samples, setting.samples / 1000
     captum = partial(_one_class, peers.captum_kernel_shap)
     return [
+        _compile(setting, ours),
         *(_bound(setting, engine, f"e{place}") for place, engine in enumerate(ours, 1)),
         _lime(setting, ours),
         _shap(setting, ours, "f1", "shap.PartitionExplainer", peers.shap_partition, round(500 * share)),
@@ -82,6 +84,14 @@ def jobs(setting: Setting) -> list[Job]:
         _shap(setting, ours, "f5", "shap.DeepExplainer", lambda setting, _: peers.shap_deep(setting), samples),
         _together(setting, ours),
     ]
+
+
+def _compile(setting: Setting, ours: list[Engine]) -> Job:
+    def make(engine: Engine) -> peers.Facts:
+        return {"engine": engine.anew().predict(setting)[1]}
+
+    contestants = [Contestant(each.name, partial(make, each), "also ours", lambda: None) for each in ours]
+    return Job("e0", "Making an engine: copied or compiled, and checked on the scan; once for a model", contestants)
 
 
 def _bound(setting: Setting, engine: Engine, key: str) -> Job:
@@ -157,7 +167,7 @@ def _together(setting: Setting, ours: list[Engine]) -> Job:
         return {"evaluations": found["shap"].evaluations, "engine": found["shap"].engine}
 
     def cold(engine: Engine) -> peers.Facts:
-        return run(dataclasses.replace(engine, classifier=dataclasses.replace(setting.classifier)))
+        return run(engine.anew())
 
     contestants = [Contestant(engine.name, partial(run, engine), "ours") for engine in ours]
     contestants += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Setting:
     """One scan for most jobs, a folder's worth for one of them.
 
     Attributes:
+        scans: on the model's grid already, so that nobody's time has resizing in it.
+        own_sizes: the same scans as they were read.
         network: the peers' own copy of the classifier's network, weights needing gradients as they usually do.
         bare: another copy without, for the bounds.
         labels: superpixels (h, w) on the model's grid, the same for everybody.
@@ -41,6 +44,7 @@ class Setting:
 
     classifier: Classifier
     scans: tuple[Scan, ...]
+    own_sizes: tuple[Scan, ...]
     network: nn.Module
     bare: nn.Module
     labels: np.ndarray
@@ -70,15 +74,21 @@ class Setting:
         return [network.get_submodule(layer.path) for layer in self.classifier.layers]
 
 
-def make_setting(model: Path, scans: Path | None, images: int, samples: int, keras: str | None) -> Setting:
+def make_setting(model: Path, folder: Path | None, images: int, samples: int, keras: str | None) -> Setting:
     process.keep_allocations()  # for everybody in this process
     classifier = whyscan.load(model)
     network = copy.deepcopy(classifier.network).requires_grad_(True)
     bare = copy.deepcopy(classifier.network).requires_grad_(False)
-    found = _read(scans, images) if scans else _phantoms(images)
-    pixels, _ = classifier.prepare(found[0])
+    found = _read(folder, images) if folder else _phantoms(images)
+    scans = tuple(_on_grid(classifier, scan) for scan in found)
+    pixels, _ = classifier.prepare(scans[0])
     labels = segment(pixels[0], Superpixels())
-    return Setting(classifier, found, network, bare, labels, game(pixels[0], labels), samples, keras)
+    return Setting(classifier, scans, found, network, bare, labels, game(pixels[0], labels), samples, keras)
+
+
+def _on_grid(classifier: Classifier, scan: Scan) -> Scan:
+    pixels, _ = classifier.prepare(scan)
+    return dataclasses.replace(scan, pixels=pixels[0, : len(scan.pixels)].copy(), region=None)
 
 
 def facts(setting: Setting) -> dict[str, object]:
@@ -93,14 +103,14 @@ def facts(setting: Setting) -> dict[str, object]:
     return {
         "model": classifier.hash[:12],
         "shown": shown,
-        "cpu": _cpu(),
-        "threads": torch.get_num_threads(),
+        "cpu": cpu(),
+        "threads": f"{torch.get_num_threads()} thread" + "s" * (torch.get_num_threads() > 1),
         "allocations": "memory kept between batches" if process.keep_allocations() else "the platform's own allocator",
         "versions": ", ".join(_versions(("whyscan", *OTHERS, *PEERS))),
     }
 
 
-def _cpu() -> str:
+def cpu() -> str:
     """The processor's model, and whether it computes in bfloat16."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

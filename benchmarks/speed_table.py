@@ -37,7 +37,7 @@ def write(page: Path, text: str) -> None:
 
 
 def _about(about: Mapping[str, Any]) -> str:
-    parts = [about["shown"], about["cpu"], f"{about['threads']} threads", about["allocations"], about["versions"]]
+    parts = [about["shown"], about["cpu"], about["threads"], about["allocations"], about["versions"]]
     return "; ".join(parts) + "."
 
 
