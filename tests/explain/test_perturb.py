@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -18,10 +22,12 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean((2, 3))
 
 
-def test_masking_is_what_a_loop_would_do() -> None:
+@pytest.mark.parametrize("grey", [True, False])
+def test_masking_is_what_a_loop_would_do(grey) -> None:
     segments = QUARTERS.copy()
     segments[0, 0] = -1
-    board = game(PIXELS, segments, "mean")
+    pixels = np.broadcast_to(PIXELS[:1], PIXELS.shape) if grey else PIXELS
+    board = game(pixels, segments, "mean")
     coalitions = np.random.default_rng(1).random((6, 4)) < 0.5
     masked = board.mask(coalitions)
     for m, coalition in enumerate(coalitions):
@@ -29,10 +35,19 @@ def test_masking_is_what_a_loop_would_do() -> None:
             for x in range(4):
                 label = segments[y, x]
                 shown = label < 0 or coalition[label]
-                expected = PIXELS[:, y, x] if shown else PIXELS[:, segments == label].mean(1)
+                expected = pixels[:, y, x] if shown else pixels[:, segments == label].mean(1)
                 np.testing.assert_allclose(masked[m, :, y, x], expected, rtol=1e-6)
     assert masked.dtype == np.float32
-    assert masked.flags.c_contiguous
+    assert masked.flags.c_contiguous and masked.flags.writeable
+    shown = np.where(segments < 0, True, coalitions[:, segments])[:, None]
+    np.testing.assert_array_equal(masked, np.where(shown, pixels, board.hidden))
+
+
+def test_a_grey_scan_behind_a_coloured_fill_is_masked_channel_by_channel() -> None:
+    pixels = np.ascontiguousarray(np.broadcast_to(PIXELS[:1], PIXELS.shape))
+    board = Game(pixels, 1 - PIXELS, QUARTERS)
+    np.testing.assert_array_equal(board.mask(np.zeros((1, 4), bool))[0], 1 - PIXELS)
+    np.testing.assert_array_equal(board.mask(np.ones((1, 4), bool))[0], pixels)
 
 
 def test_what_the_fill_leaves_as_it_is_does_not_play() -> None:
@@ -105,3 +120,49 @@ def test_an_interruption_keeps_what_was_judged() -> None:
     with pytest.raises(KeyboardInterrupt):
         play(predict, four(), np.eye(4, dtype=bool), memory=memory, batch=2)
     assert len(memory) == 2
+
+
+def test_nothing_is_left_running_after_an_interruption() -> None:
+    before, asked = threading.active_count(), []
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        asked.append(len(pixels))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        play(predict, four(), np.eye(4, dtype=bool), batch=1)
+    # even while the traceback, and with it every frame, is still held on to
+    assert caught.tb is not None
+    assert (asked, threading.active_count()) == ([1], before)
+
+
+_PRESSED = """
+import os, signal, sys, threading, time
+import numpy as np
+from whyscan.explain.perturb import game, play
+
+judged = 0
+def predict(pixels):
+    global judged
+    judged += 1
+    time.sleep(0.02)
+    return pixels.mean((2, 3))
+
+segments = np.arange(4096, dtype=np.int32).reshape(64, 64) // 128
+board = game(np.random.default_rng(0).random((3, 64, 64), np.float32), segments, 0.0)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+memory = {}
+try:
+    play(predict, board, np.random.default_rng(0).random((20000, board.players)) < 0.5, memory=memory, batch=2)
+except KeyboardInterrupt:
+    assert judged < 1000 and 2 * (judged - 1) <= len(memory) <= 2 * judged
+    assert all(scores.shape == (3,) for scores in memory.values())
+    sys.exit(7)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_stops_at_once_and_the_process_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", _PRESSED], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
