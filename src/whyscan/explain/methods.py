@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.ablationcam import AblationCAM
+from whyscan.explain.anchors import Anchors
 from whyscan.explain.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from whyscan.explain.gradcam import GradCAM
 from whyscan.explain.gradient_shap import GradientSHAP
@@ -270,6 +271,15 @@ METHODS: dict[str, Method] = {
         layered=False,
         reading="How much higher the score is, on average over random soft masks, when this place is shown; as blurred "
         "as the masks' cells are large, and no finer than the standard error that is stated.",
+    ),
+    "anchors": Method(
+        Anchors,
+        "Anchors",
+        signed=False,
+        white_box=False,
+        layered=False,
+        reading="The few superpixels that settle the prediction whatever else is hidden, with the precision that is "
+        "stated; a value is how much of that precision is lost without the superpixel. What is outside is not unused.",
     ),
 }
 
