@@ -6,7 +6,7 @@ No scan is in them. They stand on a light card of their own, so that they can be
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -29,7 +29,7 @@ def draw(out: Path) -> None:
     rows = [row for row in files.read_rows(out / "training-layers.csv") if row["predicted"] == "yes"]
     surest = about["contributions"][0]
     _save(_by_confidence(rows, about["models"]), out / "blank-by-confidence")
-    _save(_by_layer(rows, about["models"]), out / "blank-by-layer")
+    _save(_by_layer(files.read_rows(out / "training-layer-confidence.csv")), out / "blank-by-layer")
     _save(_ranges(rows, about["models"]), out / "blank-ranges")
     for name in about["contributions"]:
         stem = name.replace(" ", "-")
@@ -42,7 +42,10 @@ def draw(out: Path) -> None:
         }
         doubt = about["models"][name]["median_doubt"]
         title = f"frozen trunk, median confidence {_confidence(doubt)}" if name == surest else name
-        _save(_contribution(found, blank, title), out / ("contribution" if name == surest else f"contribution-{stem}"))
+        _save(
+            _contribution(found, blank, title),
+            out / ("blank-contribution" if name == surest else f"contribution-{stem}"),
+        )
 
 
 def _by_confidence(rows: Sequence[dict[str, str]], models: dict[str, dict[str, float]]) -> Figure:
@@ -72,7 +75,7 @@ def _by_confidence(rows: Sequence[dict[str, str]], models: dict[str, dict[str, f
                 axis.fill_between(x, low, high, color=colour, alpha=0.14, lw=0)
             axis.plot(x, shares, color=colour, lw=width, marker="o", ms=3.5, clip_on=False, zorder=3)
             ends.append((shares[-1], name, colour))
-        for y, (_, name, colour) in zip(_spread([each[0] for each in sorted(ends)], 6.5), sorted(ends), strict=True):
+        for y, (_, name, colour) in zip(_spread([each[0] for each in sorted(ends)], 6, 1.5), sorted(ends), strict=True):
             axis.text(max(x) + 0.15, y, name, color=colour, va="center", fontsize=9)
         axis.set_title(title, loc="left", fontsize=10, color=INK, fontweight="bold")
         ticks = [0, *range(1, int(np.ceil(max(x))) + 1)]
@@ -84,29 +87,29 @@ def _by_confidence(rows: Sequence[dict[str, str]], models: dict[str, dict[str, f
     return figure
 
 
-def _by_layer(rows: Sequence[dict[str, str]], models: dict[str, dict[str, float]]) -> Figure:
-    """Every layer and every state."""
-    figure = _figure(9.2, 4.6)
+def _by_layer(rows: Sequence[dict[str, str]]) -> Figure:
+    """Every layer, by how sure the model was of the scan at hand; all states of the training together."""
+    figure = _figure(9.2, 5.0)
     layers = list(dict.fromkeys(row["layer"] for row in rows))
-    states = list(dict.fromkeys(row["model"] for row in rows))
+    bins = list(dict.fromkeys(row["confidence"] for row in sorted(rows, key=lambda row: -float(row["median_doubt"]))))
     axes = figure.subplots(2, 1, sharex=True)
     for axis, (recipe, title) in zip(axes, RECIPES.items(), strict=True):
-        shares = {(row["model"], row["layer"]): float(row["blank"]) for row in rows if row["recipe"] == recipe}
-        grid = 100 * np.array([[shares[state, layer] for layer in layers] for state in states])
-        edges = np.arange(len(layers) + 1) + 0.5, np.arange(len(states) + 1)
+        shares = {(row["confidence"], row["layer"]): float(row["blank"]) for row in rows if row["recipe"] == recipe}
+        grid = 100 * np.array([[shares[each, layer] for layer in layers] for each in bins])
+        edges = np.arange(len(layers) + 1) + 0.5, np.arange(len(bins) + 1)
         drawn = axis.pcolormesh(*edges, grid, cmap=SHADES, vmin=0, vmax=100, edgecolors=CARD, lw=0.6)
-        axis.set_yticks(
-            np.arange(len(states)) + 0.5, [_confidence(models[state]["median_doubt"]) for state in states], fontsize=7.5
-        )
+        names = [each.split(" .. ")[0].replace(">=", "").strip() for each in bins]
+        axis.set_yticks(np.arange(len(bins)) + 0.5, [n if n.startswith("<") else f"≥ {n}" for n in names], fontsize=7.5)
         axis.invert_yaxis()
         axis.set_title(title, loc="left", fontsize=10, color=INK, fontweight="bold")
-        axis.set_ylabel("median confidence", fontsize=9)
+        axis.set_ylabel("confidence in the scan")
         axis.tick_params(length=0, colors=INK)
         for spine in axis.spines.values():
             spine.set_visible(False)
     _stages(axes[-1], layers)
     bar = figure.colorbar(drawn, ax=axes, aspect=30, pad=0.015)
     bar.set_label("blank maps, predicted class (%)", fontsize=9)
+    bar.ax.tick_params(colors=INK, labelsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
 
@@ -119,6 +122,7 @@ def _ranges(rows: Sequence[dict[str, str]], models: dict[str, dict[str, float]])
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     states = list(dict.fromkeys(row["model"] for row in rows))
     x = np.arange(1, len(layers) + 1)
+    ends: list[float] = []
     for n, state in enumerate(states):
         spans = {
             row["layer"]: float(row["median_range"])
@@ -128,19 +132,27 @@ def _ranges(rows: Sequence[dict[str, str]], models: dict[str, dict[str, float]])
         y = np.maximum([spans[layer] for layer in layers], 1e-30)
         colour = SHADES(0.25 + 0.7 * n / max(len(states) - 1, 1))
         axis.semilogy(x, y, color=colour, lw=1.6)
-        axis.text(
-            len(layers) + 0.6, y[-1], _confidence(models[state]["median_doubt"]), color=colour, va="center", fontsize=8
-        )
+        ends.append(float(np.log10(y[-1])))
+    for n, place in enumerate(reversed(_spread(sorted(ends), 0.45, -12))):
+        colour, doubt = SHADES(0.25 + 0.7 * n / max(len(states) - 1, 1)), models[states[n]]["median_doubt"]
+        axis.text(len(layers) + 0.8, 10**place, _confidence(doubt), color=colour, va="center", fontsize=8)
     axis.axhspan(1e-30, 1e-8, color="#24303c", alpha=0.08, lw=0)
     axis.axhline(1e-8, color=INK, lw=1)
-    axis.text(1, 0.7e-8, "eps = 1e-8: below it the scaled map is black", va="top", fontsize=8.5, color=INK)
-    axis.set_ylim(bottom=1e-12)
+    axis.text(
+        1,
+        0.7e-8,
+        "eps = 1e-8: below it no place of the picture is brighter than one half",
+        va="top",
+        fontsize=8.5,
+        color=INK,
+    )
+    axis.set_ylim(bottom=1e-10)
     axis.set_ylabel("range of a map before it is scaled\n(median over scans)")
     axis.set_title(
-        "The surer the model, the smaller the softmax gradient; early layers sink first", loc="left", fontsize=10,
+        "The surer the model, the nearer all layers come to eps, the early ones first", loc="left", fontsize=10,
         color=INK, fontweight="bold",
     )  # fmt: skip
-    axis.text(len(layers) + 0.6, 1.02, "median confidence", transform=axis.get_xaxis_transform(), fontsize=8, color=INK)
+    axis.text(len(layers) + 0.8, 1.03, "median confidence", transform=axis.get_xaxis_transform(), fontsize=8, color=INK)
     _stages(axis, layers)
     return figure
 
@@ -160,8 +172,8 @@ def _contribution(found: Sequence[dict[str, str]], blank: dict[str, float], titl
             axis.vlines(x[mask], low[mask], high[mask], color=dot, lw=3.2, alpha=0.55)
             axis.plot(x[mask], middle[mask], "o", color=dot, ms=4.5, mec=INK if dot == AROUND else dot, mew=0.5)
         axis.axhline(0, color=FAINT, lw=0.8)
-    axes[0].set_ylabel("logit lost when the\nlayer says its mean")
-    axes[1].set_ylabel("energy of its map\n(logit Grad-CAM)")
+    axes[0].set_ylabel("what the logit loses\nwhen the layer is\nreplaced by its mean")
+    axes[1].set_ylabel("energy of its\nGrad-CAM map\n(logits)")
     axes[0].set_title(
         f"What a layer contributes, and how bright its map is · {title}", loc="left", fontsize=10, color=INK
     )
@@ -172,10 +184,8 @@ def _contribution(found: Sequence[dict[str, str]], blank: dict[str, float], titl
     axes[0].set_ylim(top=top * 1.18)
     shares = 100 * np.array([[blank[layer] for layer in layers]])
     axes[2].pcolormesh(np.arange(len(layers) + 1) + 0.5, [0, 1], shares, cmap=SHADES, vmin=0, vmax=100, edgecolors=CARD)
-    axes[2].set_yticks([0.5], ["blank with\nthe recipe"], fontsize=8.5)
-    for place in (0, len(layers) - 1):
-        ink = "white" if shares[0, place] > 50 else INK
-        axes[2].text(place + 1, 0.5, f"{shares[0, place]:.0f}%", ha="center", va="center", fontsize=6, color=ink)
+    said = f"{shares.min():.0f}-{shares.max():.0f} %" if shares.max() > shares.min() else f"{shares.max():.0f} %"
+    axes[2].set_yticks([0.5], [f"blank with\nthe recipe\n({said})"], fontsize=8.5)
     for spine in axes[2].spines.values():
         spine.set_visible(False)
     axes[2].tick_params(length=0, colors=INK)
@@ -190,26 +200,27 @@ def _beside(layer: str) -> bool:
 
 
 def _stages(axis: Axes, layers: Sequence[str]) -> None:
-    """The names of the stages under their layers."""
-    stage: Callable[[str], str] = lambda name: ".".join(name.split(".")[:2]) if name.startswith("blocks") else name  # noqa: E731
-    names = list(dict.fromkeys(map(stage, layers)))
-    places = [[n for n, layer in enumerate(layers, 1) if stage(layer) == name] for name in names]
-    axis.set_xticks([float(np.mean(each)) for each in places], names, fontsize=8, rotation=25, ha="right")
-    axis.set_xlabel("layer, shallow to deep", fontsize=9)
+    """The stages under their layers."""
+    stages = [layer.split(".")[1] if layer.startswith("blocks") else layer.split("_")[-1] for layer in layers]
+    names = list(dict.fromkeys(stages))
+    places = [[n for n, stage in enumerate(stages, 1) if stage == name] for name in names]
+    axis.set_xticks([float(np.mean(each)) for each in places], names, fontsize=8.5)
+    axis.set_xlabel("layer, shallow to deep: the stem, the stages of blocks, the head", fontsize=9)
     axis.set_xlim(0.5, len(layers) + 0.5)
 
 
-def _spread(places: Sequence[float], least: float) -> list[float]:
-    """Rising places, pushed up where two are nearer than `least`."""
+def _spread(places: Sequence[float], least: float, low: float) -> list[float]:
+    """Rising places, moved apart where two are nearer than `least`, about where they were and not below `low`."""
     out: list[float] = []
     for place in places:
-        out.append(max(place, out[-1] + least) if out else max(place, 1.5))
-    return [place - max(0.0, out[-1] - 99) for place in out]
+        out.append(max(place, out[-1] + least) if out else place)
+    shift = max(float(np.mean(np.subtract(places, out))), low - out[0])
+    return [place + shift for place in out]
 
 
 def _confidence(doubt: float) -> str:
-    """As many nines as there are, and one digit more."""
-    return f"{1 - doubt:.{max(2, int(np.ceil(-np.log10(doubt))) + 1)}f}"
+    """As many nines as there are, and the digit after them."""
+    return f"{1 - doubt:.{max(2, int(np.ceil(-np.log10(doubt))))}f}"
 
 
 def _plain(axis: Axes) -> None:

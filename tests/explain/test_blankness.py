@@ -80,9 +80,9 @@ def test_the_table_over_states_of_a_training() -> None:
     found = {tuple(row.group.values()): row.share for row in rows}
     assert found == {  # z = 4: logits (1, -1), so p = 0.88
         ("softmax-guided", "early", "< 0.9"): 0,
-        ("softmax-guided", "late", ">= 0.99999"): 1,
+        ("softmax-guided", "late", ">= 0.99999999"): 1,
         ("logit", "early", "< 0.9"): 0,
-        ("logit", "late", ">= 0.99999"): 0,
+        ("logit", "late", ">= 0.99999999"): 0,
     }
     assert all((row.maps, row.scans) == (4, 4) for row in rows)
     assert all(row.interval == wilson(row.share, 4) for row in rows)

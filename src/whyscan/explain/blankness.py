@@ -24,7 +24,7 @@ from whyscan.stats.intervals import Interval, wilson
 
 Models = Classifier | Mapping[str, Classifier]
 RECIPES: tuple[Recipe, ...] = ("softmax-guided", "logit")
-BINS = (0.9, 0.99, 0.999, 0.9999, 0.99999)
+BINS = (0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999, 0.9999999, 0.99999999)
 """Edges of the bins of confidence, as finely as people write it."""
 
 
@@ -165,8 +165,8 @@ def tabulate(seen: Sequence[MapSeen], by: Sequence[str], *, bins: Sequence[float
 def confidence_bin(doubt: float, bins: Sequence[float] = BINS) -> str:
     """The bin of a confidence 1 - doubt; an edge belongs to the bin above it.
 
-    >>> [confidence_bin(doubt) for doubt in (0.4, 0.1, 1e-5, 1e-12)]
-    ['< 0.9', '0.9 .. 0.99', '>= 0.99999', '>= 0.99999']
+    >>> [confidence_bin(doubt) for doubt in (0.4, 0.1, 1e-12)]
+    ['< 0.9', '0.9 .. 0.99', '>= 0.99999999']
     """
     # compared as doubts, not as 1 - doubt: near 1 that would be rounded; the tolerance is for 1 - 0.9 > 0.1
     above = sum(doubt <= (1 - edge) * (1 + 1e-9) for edge in bins)
