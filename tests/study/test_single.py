@@ -36,7 +36,7 @@ def scans(tmp_path: Path) -> Path:
 
 
 def test_a_blank_scan_does_not_end_the_batch(model: Path, scans: Path, tmp_path: Path) -> None:
-    found = explain_files(model, [scans], tmp_path / "out", ["lime"], samples=50)
+    found = explain_files(model, [scans], tmp_path / "out", ["lime"], options={"samples": 50})
     assert [each["source"] for each in found["failed"]] == ["a-blank.png", "c-broken.png"]
     assert [each["source"] for each in found["scans"]] == ["b-noise.png"]
 

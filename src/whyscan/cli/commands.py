@@ -106,24 +106,47 @@ def explain(
     model: Annotated[Path, typer.Argument(help="A model folder of a run.")],
     scans: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("--out", help="A folder for one NPZ and one PNG per scan and method.")],
-    method: Annotated[list[str] | None, typer.Option("--method", help="gradcam, lime, shap; repeatable.")] = None,
-    layers: Annotated[str, typer.Option("--layers", help="last, all, or a layer's name (Grad-CAM).")] = "last",
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="gradcam, lime, shap, ...: see `whyscan methods`; repeatable.")
+    ] = None,
+    layers: Annotated[str, typer.Option("--layers", help="last, all, or a layer's name.")] = "last",
     targets: Annotated[
         str, typer.Option("--targets", help="all, predicted, true, a class, or a contrast A-B.")
     ] = "all",
     label: Annotated[str | None, typer.Option("--label", help="The scans' true class, if known.")] = None,
-    samples: Annotated[int, typer.Option("--samples", help="Evaluations that LIME and SHAP share.")] = 300,
+    samples: Annotated[
+        str | None, typer.Option("--samples", help="Evaluations that LIME and SHAP share (300), or auto.")
+    ] = None,
+    score: Annotated[str | None, typer.Option("--score", help="logit or probability.")] = None,
+    fill: Annotated[
+        str | None, typer.Option("--fill", help="What hides a part: mean, blur, noise, inpaint, or 0 to 1.")
+    ] = None,
+    superpixels: Annotated[
+        str | None, typer.Option("--superpixels", help="slic, quickshift, felzenszwalb or grid, with :COUNT if wanted.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Grad-CAM: logit or softmax-guided.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="fast or float32.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: any other setting of a method; repeatable.")
+    ] = None,
+    consensus: Annotated[bool, typer.Option("--consensus", help="Also what the methods agree on.")] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Explain scans: Grad-CAM of one or every layer, LIME and SHAP, for every class."""
+    """Explain scans by any method, at one or every layer, for every class."""
     with console.exits(json), console.bars() as progress:
+        from whyscan.study.options import parse
         from whyscan.study.single import explain_files
 
+        given = {
+            "samples": samples, "score": score, "fill": fill, "superpixels": superpixels, "recipe": recipe,
+            "engine": engine,
+        }  # fmt: skip
+        options = parse({name: text for name, text in given.items() if text is not None}, setting or ())
         _own_process()
         written = explain_files(
             model, scans, out, tuple(method or ("gradcam",)), layers=layers, targets=targets, label=label,
-            samples=samples, seed=seed, progress=progress,
+            options=options, agree=consensus, seed=seed, progress=progress,
         )  # fmt: skip
     if json:
         console.say_json(written)
@@ -137,6 +160,23 @@ def explain(
             console.say(f"{entry['source']}: {entry['error']}")
     if written["failed"]:
         raise SystemExit(1)
+
+
+def methods(json: Json = False) -> None:
+    """List the methods of explanation, what each needs, and its settings."""
+    with console.exits(json):
+        from whyscan.explain.methods import describe
+
+        table = describe()
+    if json:
+        console.say_json({"methods": table})
+        return
+    for row in table:
+        needs = "the network" if row["white_box"] else "answers only"
+        settings = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
+        console.say(
+            f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})", f"  {settings}"
+        )
 
 
 def report(run: RunFolder, json: Json = False) -> None:
@@ -199,7 +239,7 @@ def demo(
     _say_study(run.report_path, comparison, json)
 
 
-COMMANDS = (audit, train, compare, explain, report, study, demo)
+COMMANDS = (audit, train, compare, explain, methods, report, study, demo)
 
 
 def _own_process() -> None:

@@ -74,7 +74,9 @@ class AblationCAM:
                     maps = _maps(activation[chosen], seen.logits - logits, case)
                     done.append(
                         attribution(
-                            classifier, case, layer, maps, method="ablationcam", evaluations=len(chosen),
+                            classifier, case, layer, maps, method="ablationcam",
+                            quantity="drop of the logit × activation",
+                            evaluations=len(chosen),
                             settings={"score": "logit", "relu": True, "channels": self.channels},
                         )
                     )  # fmt: skip

@@ -113,6 +113,7 @@ class Anchors:
             progress("anchors", len(found), len(rows))
         return Attribution(
             method="anchors",
+            quantity="precision lost without it",
             **facts(classifier, scan, geometry, answer, names),
             segments=board.segments,
             weights=np.stack(list(map(partial(lost_without, pool), found, events))).astype(np.float32),

@@ -85,6 +85,7 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
     attribution = replace(
         given[0],
         method="consensus",
+        quantity="times each map's mean strength",
         targets=targets,
         maps=None,
         segments=regions,

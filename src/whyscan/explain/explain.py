@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Integer
@@ -12,10 +12,11 @@ from jaxtyping import Integer
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.fills import Fill
+from whyscan.explain.gradcam import Recipe
 from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method
 from whyscan.explain.segments import Superpixels
 from whyscan.explain.surrogate import Engine, Labels, Perturbation, Surrogate, explain_by_play
-from whyscan.explain.targets import Targets, check
+from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -32,11 +33,12 @@ def explain(
     *,
     layer: str | None = None,
     seed: int = 0,
-    samples: int | None = None,
+    samples: int | Literal["auto"] | None = None,
     superpixels: Cut | None = None,
     fill: Fill | None = None,
     score: Score | None = None,
     engine: Engine | None = None,
+    recipe: Recipe | None = None,
     progress: Progress = quiet,
 ) -> Attribution:
     """Why a classifier said what it said about one scan.
@@ -47,7 +49,9 @@ def explain(
         layer: for methods that look at one; "last" where left out.
         seed: of all that is drawn.
         samples, superpixels, fill, score, engine: for methods that have them; see `Perturbation` and the method's own
-            page. What is left out is the method's default. `superpixels` may be a label map of one's own.
+            page. What is left out is the method's default. `samples` may be "auto", `superpixels` a label map of one's
+            own.
+        recipe: for Grad-CAM: "logit", or "softmax-guided", a notebook recipe that is offered to be understood.
 
     Raises:
         BadInput: no such method, or an option that it does not have.
@@ -56,7 +60,7 @@ def explain(
     name = method if isinstance(method, str) else type(method).__name__
     return explain_many(
         classifier, scan, {name: method}, targets, layer=layer, seed=seed, samples=samples,
-        superpixels=superpixels, fill=fill, score=score, engine=engine, progress=progress,
+        superpixels=superpixels, fill=fill, score=score, engine=engine, recipe=recipe, progress=progress,
     )[name]  # fmt: skip
 
 
@@ -68,11 +72,12 @@ def explain_many(
     *,
     layer: str | None = None,
     seed: int = 0,
-    samples: int | None = None,
+    samples: int | Literal["auto"] | None = None,
     superpixels: Cut | None = None,
     fill: Fill | None = None,
     score: Score | None = None,
     engine: Engine | None = None,
+    recipe: Recipe | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Attribution]:
     """Several methods on one scan, by name, in the order asked for. LIME and SHAP share their evaluations.
@@ -82,13 +87,13 @@ def explain_many(
 
     Args:
         methods: names; or a mapping from names of your own to methods, with or without settings.
-        layer, seed, samples, superpixels, fill, score, engine: as for `explain`; each goes to the methods that have it.
+        layer, seed, samples, superpixels, fill, score, engine, recipe: as for `explain`; each goes where it fits.
     """
     check(classifier, targets, scan.label)
     asked = methods if isinstance(methods, Mapping) else {name: name for name in methods}
-    cut = superpixels if superpixels is None or isinstance(superpixels, Superpixels) else Labels(superpixels)
     options = {
-        "layer": layer, "samples": samples, "superpixels": cut, "fill": fill, "score": score, "engine": engine,
+        "layer": layer, "samples": samples, "superpixels": superpixels, "fill": fill, "score": score, "engine": engine,
+        "recipe": recipe,
     }  # fmt: skip
     explainers = configure(asked, {name: value for name, value in options.items() if value is not None})
     playing = {name: each for name, each in explainers.items() if isinstance(each, Surrogate)}
@@ -106,6 +111,9 @@ def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]
         BadInput: no such method; or an option that none of them has.
     """
     explainers: dict[str, Explainer] = {}
+    cut = options.get("superpixels")
+    if cut is not None and not isinstance(cut, Superpixels | Labels):
+        options = {**options, "superpixels": Labels(cut)}
     taken: set[str] = set()
     shared = {item.name for item in fields(Perturbation)} & options.keys()
     perturbation = Perturbation(**{name: options[name] for name in shared})
@@ -135,6 +143,7 @@ def explain_layers(
     *,
     layers: str | Sequence[str] = "all",
     method: str | LayeredExplainer = "gradcam",
+    recipe: Recipe | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Attribution]:
     """Every layer's map, shallow to deep, from one forward pass and one backward pass per target.
@@ -142,23 +151,21 @@ def explain_layers(
     Args:
         layers: "all", one name, or several (names, Keras aliases, "last").
         method: a layered method's name, or one with its settings.
+        recipe: as for `explain`.
 
     Raises:
         BadInput: the method looks at no layers.
         BadTarget: a layer or target does not exist; the nearest names are suggested.
     """
-    explainer = find_method(method).explainer() if isinstance(method, str) else method
+    options = {} if recipe is None else {"recipe": recipe}
+    (explainer,) = configure({"method": method}, options).values()
     if not isinstance(explainer, LayeredExplainer):
         able = ", ".join(name for name, each in METHODS.items() if each.layered)
         raise BadInput(f"method {method!r} looks at no layer", f"one of {able}", "use explain() for this method")
     check(classifier, targets, scan.label)
-    if layers == "all":
-        classifier.layer("last")  # raises where there is none
-        chosen = list(classifier.layers)
-    else:
-        asked = [classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)]
-        chosen = [layer for layer in classifier.layers if layer in asked]
-        # modules that are not listed follow no order that is known here, so none is made up for the others
-        chosen = chosen if set(asked) <= set(chosen) else list(dict.fromkeys(asked))
+    chosen = choose_layers(classifier, layers)
+    known = [layer for layer in classifier.layers if layer in chosen]
+    # modules that are not listed follow no order that is known here, so none is made up for the others
+    chosen = known if set(chosen) <= set(known) else chosen
     (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
     return {layer.name: attribution for layer, attribution in zip(chosen, found, strict=True)}

@@ -126,7 +126,7 @@ class EigenCAM:
                         attribution(
                             classifier, case, layer, _repeated(signed[j][i].cpu().numpy(), len(case.names),
                                                                diagnose(signed[j][i], activations[j][i])),
-                            method="eigencam", settings=settings,
+                            method="eigencam", quantity="activation along its first component", settings=settings,
                         )
                         for j, layer in enumerate(layers)
                     ]

@@ -131,7 +131,9 @@ class GuidedBackprop:
         def use(question: Question, gradients: Tensor) -> Attribution:
             return attribution(
                 classifier, question, strongest(gradients), words(gradients, guide),
-                method="guided_backprop", score=self.score, evaluations=1, settings={"score": self.score},
+                method="guided_backprop",
+                quantity=f"guided gradient of the {self.score}",
+                score=self.score, evaluations=1, settings={"score": self.score},
             )  # fmt: skip
 
         return gradients_of(

@@ -87,7 +87,9 @@ class GuidedGradCAM:
                      for cam, word in zip(cams, words(maps, guide), strict=True)]  # fmt: skip
         return attribution(
             classifier, question, maps, diagnosis,
-            method="guided_gradcam", layer=layer.name, score=self.score, evaluations=2, settings={"score": self.score},
+            method="guided_gradcam",
+            quantity="guided gradient × Grad-CAM",
+            layer=layer.name, score=self.score, evaluations=2, settings={"score": self.score},
         )  # fmt: skip
 
 

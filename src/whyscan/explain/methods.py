@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from whyscan.data.scan import Scan
@@ -289,3 +289,31 @@ def find_method(name: str) -> Method:
     if name not in METHODS:
         raise BadInput(f"method {name!r}", f"one of {', '.join(METHODS)}", "use one of these names")
     return METHODS[name]
+
+
+def describe() -> list[dict[str, Any]]:
+    """The table as plain data: name, title, what it needs, its reading, and its settings with their defaults."""
+    return [
+        {
+            "name": name,
+            "title": method.title,
+            "signed": method.signed,
+            "white_box": method.white_box,
+            "layered": method.layered,
+            "reading": method.reading,
+            "settings": _settings(method.explainer()),
+        }
+        for name, method in METHODS.items()
+    ]
+
+
+def _settings(explainer: Any) -> dict[str, Any]:
+    """A dataclass's fields; those of a field that is a dataclass itself stand beside them."""
+    found: dict[str, Any] = {}
+    for item in fields(explainer):
+        value = getattr(explainer, item.name)
+        if item.name == "perturbation":
+            found |= _settings(value)
+        else:
+            found[item.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return found

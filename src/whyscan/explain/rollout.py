@@ -112,7 +112,7 @@ class AttentionRollout:
             found.append(
                 attribution(
                     classifier, question, each, [SAME] * len(names),
-                    method="attention_rollout", evaluations=1, settings=settings,
+                    method="attention_rollout", quantity="share of attention", evaluations=1, settings=settings,
                 )
             )  # fmt: skip
         return found

@@ -57,7 +57,9 @@ class Saliency:
         def use(question: Question, gradients: Tensor) -> Attribution:
             return attribution(
                 classifier, question, strongest(gradients),
-                method="saliency", score=self.score, evaluations=1, settings={"score": self.score},
+                method="saliency",
+                quantity=f"size of the gradient of the {self.score}",
+                score=self.score, evaluations=1, settings={"score": self.score},
             )  # fmt: skip
 
         return gradients_of(classifier, scans, targets, self.score, batch=self.batch, progress=progress, use=use)

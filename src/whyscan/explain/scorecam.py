@@ -72,7 +72,9 @@ class ScoreCAM:
                     maps = _maps(activation[chosen], logits, case)
                     done.append(
                         attribution(
-                            classifier, case, layer, maps, method="scorecam", evaluations=len(chosen), engine=engine,
+                            classifier, case, layer, maps, method="scorecam",
+                            quantity="weight of the channel × activation",
+                            evaluations=len(chosen), engine=engine,
                             deviation=deviation, settings={"score": "logit", "relu": True, "channels": self.channels},
                         )
                     )  # fmt: skip

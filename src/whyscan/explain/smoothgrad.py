@@ -87,7 +87,9 @@ class SmoothGrad:
         words = [NOISE if share**2 > 0.5 else THERE for share in measured.get("relative error", ())]
         return attribution(
             classifier, question, strongest(mean), words,
-            method="smoothgrad", score=self.score, evaluations=2 * pairs + 1, seed=seed, measured=measured,
+            method="smoothgrad",
+            quantity=f"size of the mean gradient of the {self.score}",
+            score=self.score, evaluations=2 * pairs + 1, seed=seed, measured=measured,
             settings={"score": self.score, "samples": 2 * pairs, "noise": self.noise, "antithetic": True},
         )  # fmt: skip
 

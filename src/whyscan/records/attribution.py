@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 
 Score = Literal["logit", "probability"]
 
+_UNITS = {
+    "saliency": "size of the change of {score} per unit of brightness",
+    "smoothgrad": "size of the change of {score} per unit of brightness",
+    "guided_backprop": "size of the guided gradient",
+    "guided_gradcam": "size of the guided gradient × Grad-CAM",
+    "eigencam": "first principal component of the activation",
+    "scorecam": "activation (weights add up to 1)",
+    "ablationcam": "{score} (drop × activation)",
+    "attention_rollout": "share of attention",
+    "anchors": "loss of precision",
+    "consensus": "strength (1 = a method's mean)",
+}
+"""What the values of methods are that show neither changes of the score nor gradients times activations."""
+
 _ARRAYS = ("maps", "segments", "weights", "intervals", "thumbnail", "region")
 
 
@@ -47,6 +61,7 @@ class Attribution:
         intervals: (targets, s, 2) the 95 % interval of each weight, or None.
         signed: whether negative values mean "against the target" (LIME, SHAP) or cannot occur (Grad-CAM).
         score: what a weight or map is a change of: the unit of its colour bar.
+        quantity: what the values are, where they are neither a change of the score nor gradient x activation.
         layer: the layer's name, or None where the method has none.
         label: the scan's true label, or None.
         thumbnail: (h, w) or (h, w, 3) the scan as it was read, to draw on, on the scan's own grid.
@@ -72,6 +87,7 @@ class Attribution:
     intervals: Float32[np.ndarray, "t s 2"] | None = None
     signed: bool = False
     score: Score = "logit"
+    quantity: str = ""
     layer: str | None = None
     label: str | None = None
     thumbnail: UInt8[np.ndarray, "h w *c"] | None = None
@@ -135,9 +151,13 @@ class Attribution:
     @property
     def unit(self) -> str:
         """What a colour bar of these values is labelled with."""
+        if self.quantity:
+            return self.quantity
+        if self.method in _UNITS:
+            return _UNITS[self.method].format(score=self.score)
         if self.maps is None or self.signed:
             return f"change of {self.score}"
-        return f"{self.score} (gradient × activation)"
+        return self.score if self.layer is None else f"{self.score} (gradient × activation)"
 
     def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
         """The scan with this target's map laid over it, on its own scale, as RGB; a known lesion is outlined."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
-from whyscan.explain.explain import explain_layers, explain_many
-from whyscan.explain.methods import METHODS
+from whyscan.explain.consensus import consensus
+from whyscan.explain.explain import configure, explain_layers, explain_many
+from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
@@ -27,11 +28,17 @@ def explain_files(
     layers: str = "last",
     targets: str = "all",
     label: str | None = None,
-    samples: int = 300,
+    options: Mapping[str, Any] | None = None,
+    agree: bool = False,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Explain files, and the images in folders.
+
+    Args:
+        layers: for the methods that look at layers: "last", "all", or a name.
+        options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
+        agree: whether to write the consensus of the methods as well.
 
     Returns:
         {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}]}.
@@ -40,7 +47,10 @@ def explain_files(
         BadInput: no scan at all, or a method, layer, target or label that does not exist.
         BadModel: the model cannot be opened.
     """
-    chosen = [find(method, tuple(METHODS), "method") for method in methods]
+    names = [find(method, tuple(METHODS), "method") for method in methods]
+    if agree and len(names) < 2:
+        raise BadInput(f"a consensus of {', '.join(names)}", "two methods or more", "name another --method")
+    explainers = configure({name: name for name in names}, options or {})
     classifier = load(model)
     true = None if label is None else find(label, classifier.classes, "label")
     sources = [file for path in paths for file in (scan_files(path) if path.is_dir() else [path])]
@@ -53,7 +63,9 @@ def explain_files(
         progress("explaining", number, len(sources))
         try:
             scan = read_scan(source, label=true, source=source.name)
-            found = _explain(classifier, scan, chosen, layers, targets, samples, seed)
+            found = _explain(classifier, scan, explainers, layers, targets, seed)
+            if agree:
+                found["consensus"] = [consensus([attributions[-1] for attributions in found.values()]).attribution]
             done.append(_write(found, scan, out, stems[number]))
         except BadScan as error:  # it cannot be read, or is blank, so that hiding parts of it changes nothing
             failed.append({"source": source.name, "error": str(error)})
@@ -72,18 +84,20 @@ def _stems(sources: Sequence[Path]) -> list[str]:
 
 
 def _explain(
-    classifier: Classifier, scan: Scan, methods: Sequence[str], layers: str, targets: str, samples: int, seed: int
+    classifier: Classifier, scan: Scan, explainers: Mapping[str, Explainer], layers: str, targets: str, seed: int
 ) -> dict[str, list[Attribution]]:
+    """For each method its attributions: of a layered one, shallow to deep."""
     found: dict[str, list[Attribution]] = {}
-    layered = [method for method in methods if METHODS[method].layered]
-    for method in layered:
-        chosen = "all" if layers == "all" else [layers]
-        found[method] = list(explain_layers(classifier, scan, targets, layers=chosen, method=method).values())
-    others = [method for method in methods if method not in layered]
+    others: dict[str, Explainer] = {}
+    for name, explainer in explainers.items():
+        if isinstance(explainer, LayeredExplainer):
+            chosen = "all" if layers == "all" else [layers]
+            found[name] = list(explain_layers(classifier, scan, targets, layers=chosen, method=explainer).values())
+        else:
+            others[name] = explainer
     if others:
-        shared = explain_many(classifier, scan, others, targets, seed=seed, samples=samples)
-        found |= {method: [shared[method]] for method in others}
-    return found
+        found |= {name: [each] for name, each in explain_many(classifier, scan, others, targets, seed=seed).items()}
+    return {name: found[name] for name in explainers}
 
 
 def _write(found: dict[str, list[Attribution]], scan: Scan, out: Path, stem: str) -> dict[str, Any]:
