@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 
 Score = Literal["logit", "probability"]
 
-_UNITS = {
-    "saliency": "size of the change of {score} per unit of brightness",
-    "smoothgrad": "size of the change of {score} per unit of brightness",
-    "guided_backprop": "size of the guided gradient",
-    "guided_gradcam": "size of the guided gradient × Grad-CAM",
-    "eigencam": "first principal component of the activation",
-    "scorecam": "activation (weights add up to 1)",
-    "ablationcam": "{score} (drop × activation)",
-    "attention_rollout": "share of attention",
-    "anchors": "loss of precision",
-    "consensus": "strength (1 = a method's mean)",
-}
-"""What the values of methods are that show neither changes of the score nor gradients times activations."""
-
 _ARRAYS = ("maps", "segments", "weights", "intervals", "thumbnail", "region")
 
 
@@ -153,11 +139,9 @@ class Attribution:
         """What a colour bar of these values is labelled with."""
         if self.quantity:
             return self.quantity
-        if self.method in _UNITS:
-            return _UNITS[self.method].format(score=self.score)
         if self.maps is None or self.signed:
             return f"change of {self.score}"
-        return self.score if self.layer is None else f"{self.score} (gradient × activation)"
+        return f"{self.score} (gradient × activation)"
 
     def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
         """The scan with this target's map laid over it, on its own scale, as RGB; a known lesion is outlined."""
