@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from whyscan.errors import BadRun, BadTarget
 from whyscan.records import files
 from whyscan.records.geometry import Geometry
-from whyscan.render import overlay
+from whyscan.render import colour, overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,9 +143,20 @@ class Attribution:
             return f"change of {self.score}"
         return f"{self.score} (gradient × activation)"
 
+    @property
+    def share(self) -> float:
+        """Of the values, that a picture's scale should span.
+
+        All of them; but of a map as fine as the model's input 99 %, because a few pixels of a gradient are many times
+        as large as the rest, which would not be seen.
+        """
+        return 0.99 if self.maps is not None and self.maps.shape[1:] == self.geometry.model else 1.0
+
     def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
         """The scan with this target's map laid over it, on its own scale, as RGB; a known lesion is outlined."""
-        image = overlay.heat(self.values[self.index(target)], self.background(), signed=self.signed, alpha=alpha)
+        values = self.values[self.index(target)]
+        limit = colour.limit_of(values, share=self.share)
+        image = overlay.heat(values, self.background(), signed=self.signed, limit=limit, alpha=alpha)
         return image if self.region is None else overlay.contour(image, self.region)
 
     def background(self) -> UInt8[np.ndarray, "h w *c"]:
@@ -159,7 +170,7 @@ class Attribution:
         chosen = self.targets if target is None else (self.targets[self.index(target)],)
         panels = [(self.title(name), self.values[self.index(name)]) for name in chosen]
         return figures.attribution(
-            self.background(), panels, signed=self.signed, unit=self.unit, title=self._headline()
+            self.background(), panels, signed=self.signed, unit=self.unit, title=self._headline(), share=self.share
         )
 
     def _headline(self) -> str:

@@ -35,9 +35,20 @@ def convention(signed: bool) -> str:
     return SIGNED if signed else UNSIGNED
 
 
-def limit_of(*maps: Float[np.ndarray, " *shape"]) -> float:
-    """The largest finite magnitude among some maps: the end of the scale they share. 0 where all are blank."""
-    return max((float(np.max(np.abs(m), where=np.isfinite(m), initial=0.0)) for m in maps), default=0.0)
+def limit_of(*maps: Float[np.ndarray, " *shape"], share: float = 1.0) -> float:
+    """The end of the scale that some maps share: their largest finite magnitude. 0 where all are blank.
+
+    Args:
+        share: below 1, the magnitude that this share of a map's values other than 0 do not exceed.
+    """
+    return max((_end(np.abs(m[np.isfinite(m)]), share) for m in maps), default=0.0)
+
+
+def _end(sizes: Float[np.ndarray, " n"], share: float) -> float:
+    sizes = sizes[sizes > 0]
+    if not sizes.size:
+        return 0.0
+    return float(sizes.max() if share >= 1 else np.quantile(sizes, share))
 
 
 def strength(

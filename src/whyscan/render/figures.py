@@ -32,14 +32,16 @@ def attribution(
     unit: str,
     title: str = "",
     alpha: float = 0.7,
+    share: float = 1.0,
 ) -> Figure:
     """The scan and, beside it, one overlay a panel (title, values), all on one scale with a colour bar.
 
     Args:
         unit: what the colour bar is labelled with, "change of probability" say.
         title: a line over all panels.
+        share: of a map's values that the scale spans; those beyond are painted like its ends, and the bar says so.
     """
-    limit = colour.limit_of(*(values for _, values in panels))
+    limit = colour.limit_of(*(values for _, values in panels), share=share)
     columns = min(len(panels) + 1, 5)
     rows = -(-(len(panels) + 1) // columns)
     figure = _figure(2.5 * columns + 0.7, 2.95 * rows + 0.6)
@@ -51,6 +53,8 @@ def attribution(
     for axis, (name, picture) in zip(axes, pictures, strict=False):
         axis.imshow(picture)
         _text(axis, _wrapped(name))
+    if share < 1:
+        unit = f"{unit} ({1 - share:.0%} of the pixels lie beyond)"
     _colour_bar(figure, list(axes), signed=signed, limit=limit, unit=unit, alpha=alpha)
     figure.suptitle(title, fontsize=9, parse_math=False)
     figure.supxlabel(colour.convention(signed), fontsize=8)

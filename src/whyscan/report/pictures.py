@@ -77,7 +77,10 @@ def draw(attribution: Attribution, target: str, size: int) -> Drawing:
 
 def limit(attributions: Sequence[Attribution], targets: Sequence[str]) -> float:
     """The end of the scale that these maps share."""
-    return colour.limit_of(*(a.grid[a.index(t)] for a in attributions for t in targets if t in a.targets))
+    return max(
+        (colour.limit_of(a.grid[a.index(t)], share=a.share) for a in attributions for t in targets if t in a.targets),
+        default=0.0,
+    )
 
 
 def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL) -> Picture:
