@@ -8,7 +8,13 @@ from typing import Any
 
 from whyscan.data.catalogue import open_catalogue
 from whyscan.data.read import read_scan, read_scans
+from whyscan.explain.blankness import blank_table
+from whyscan.explain.consensus import Consensus, consensus
+from whyscan.explain.contribution import layer_contributions
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.methods import describe as methods
+from whyscan.explain.segments import Superpixels
+from whyscan.explain.surrogate import Perturbation
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
@@ -26,19 +32,26 @@ from whyscan.training.settings import TrainSettings
 __all__ = [
     "Attribution",
     "Classifier",
+    "Consensus",
     "Evidence",
+    "Perturbation",
     "Plan",
     "Run",
     "StudySettings",
+    "Superpixels",
     "TrainSettings",
     "audit",
     "black_box",
+    "blank_table",
     "compare",
+    "consensus",
     "demo",
     "explain",
     "explain_layers",
     "explain_many",
+    "layer_contributions",
     "load",
+    "methods",
     "plans",
     "read_scan",
     "read_scans",
