@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whyscan.errors import BadTarget
+from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.methods import METHODS
+from whyscan.explain.segments import Superpixels
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
-from whyscan.records.attribution import Attribution
+from whyscan.records.attribution import Attribution, load_all
 from whyscan.study.single import explain_files
 
 CLASSES = ("glioma_tumor", "meningioma_tumor", "no_tumor")
@@ -48,3 +50,46 @@ def test_a_label_is_one_of_the_classes(model: Path, scans: Path, tmp_path: Path)
     explain_files(model, [scans / "b-noise.png"], tmp_path / "out", ["gradcam"], label="men", targets="true")
     saved = Attribution.load(tmp_path / "out" / "b-noise.gradcam.npz")
     assert (saved.label, saved.targets) == ("meningioma_tumor", ("meningioma_tumor",))
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ["layercam", "lime", "shap", "saliency"],
+        pytest.param([name for name in METHODS if name != "attention_rollout"], marks=pytest.mark.slow),
+    ],
+)
+def test_many_methods_every_layer_and_target_and_what_they_agree_on(
+    methods: list[str], model: Path, scans: Path, tmp_path: Path
+) -> None:
+    options = {"samples": 24, "superpixels": Superpixels("grid", 9), "engine": "float32"}
+    scan, out = scans / "b-noise.png", tmp_path / "out"
+    found = explain_files(
+        model, [scan], out, methods, layers="all", options=options, agree=True, label="no_tumor", targets="all"
+    )
+    assert not found["failed"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"b-noise.{name}.{kind}" for name in [*methods, "consensus"] for kind in ("npz", "png")
+    )
+    layers = [each.layer for each in load_all(out / "b-noise.layercam.npz")]
+    assert layers == [layer.name for layer in checkpoint.load(model).layers]
+    together = Attribution.load(out / "b-noise.consensus.npz")
+    assert len(together.settings["methods"]) == len(methods)
+    assert together.targets == CLASSES
+
+
+def test_options_that_no_method_has_are_refused_before_any_work(model: Path, scans: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="steps for gradcam"):
+        explain_files(model, [scans], tmp_path / "out", ["gradcam"], options={"steps": 64})
+    with pytest.raises(BadInput, match="two methods or more"):
+        explain_files(model, [scans], tmp_path / "out", ["gradcam"], agree=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_notebook_recipe_and_auto(model: Path, scans: Path, tmp_path: Path) -> None:
+    options = {"recipe": "softmax-guided", "samples": "auto", "superpixels": Superpixels("grid", 9)}
+    explain_files(model, [scans / "b-noise.png"], tmp_path, ["gradcam", "shap"], options=options)
+    assert Attribution.load(tmp_path / "b-noise.gradcam.npz").settings["recipe"] == "softmax-guided"
+    shap = Attribution.load(tmp_path / "b-noise.shap.npz")
+    assert shap.settings["samples"] == "auto"
+    assert shap.converged is not None
