@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyscan.errors import BadInput
+from whyscan.explain.converge import SETTLED
+from whyscan.explain.estimate import AGREEMENT, TOGETHER
 from whyscan.explain.hierarchy import depths
 from whyscan.explain.methods import METHODS
-from whyscan.explain.owen import Owen, evaluations_needed, owen_values
+from whyscan.explain.owen import UNOPENED, Owen, evaluations_needed, owen_values
 from whyscan.explain.surrogate import Perturbation
 
 BALANCED = np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11], [12, 13]])
@@ -104,7 +106,8 @@ def test_values_add_up_within_the_budget_whatever_it_is(players: int, budget: in
     gain = value(np.ones((1, players), bool)) - value(np.zeros((1, players), bool))
     np.testing.assert_allclose(found.values.sum(1), gain[0], atol=1e-9)
     assert np.isfinite(found.values).all()
-    assert ((found.unopened >= 0) & (found.unopened <= 1 + 1e-9)).all()
+    unopened = np.array(found.measured[UNOPENED])
+    assert ((unopened >= 0) & (unopened <= 1 + 1e-9)).all()
 
 
 def test_symmetric_players_of_a_balanced_tree_get_the_same_and_a_dummy_nothing() -> None:
@@ -149,17 +152,41 @@ def test_a_sampled_value_is_near_and_its_interval_covers() -> None:
     assert np.mean(errors[400]) < 0.5 * np.mean(errors[150]) < 0.5 * np.mean(errors[60])
 
 
-def test_with_fewer_evaluations_than_players_there_are_no_intervals_and_what_was_not_opened_is_said() -> None:
+def test_with_very_few_evaluations_there_are_no_intervals_and_what_was_not_opened_is_said() -> None:
     tree = random_tree(30, 1)
-    found = owen_values(smooth_game(30, 1), tree, 20)
+    found = owen_values(smooth_game(30, 1), tree, 18)
     assert found.intervals is None
-    assert (found.unopened > 0).all()
+    assert found.settled is None
+    assert all(share > 0 for share in found.measured[UNOPENED])
+
+
+def test_it_stops_when_the_strongest_have_settled() -> None:
+    tree, easy = random_tree(24, 2), np.zeros((24, 1))
+    easy[:5, 0] = (9, -8, 7, 6, -5)
+    found = owen_values(lambda z: z @ easy, tree, 2000, until_settled=True)
+    assert found.settled
+    assert found.evaluations <= 150
+    assert not found.complete
+    np.testing.assert_allclose(found.values[0], easy[:, 0], atol=0.3)
+    assert set(found.measured) == {AGREEMENT, TOGETHER, UNOPENED}
+    noise = np.random.default_rng(0)
+    hard = owen_values(lambda z: noise.normal(size=(len(z), 1)), tree, 200, until_settled=True)
+    assert hard.evaluations == 200
+    assert hard.settled is False
+
+
+def test_until_settled_is_exact_where_all_contexts_are_judged_first() -> None:
+    tree, value = random_tree(7, 0), any_game(7, 4, 2)
+    found = owen_values(value, tree, 2000, until_settled=True)
+    assert found.complete
+    assert found.settled
+    np.testing.assert_allclose(found.values[0], by_definition(tree, value), atol=1e-10)
 
 
 def test_beyond_the_quadratures_means_each_branch_stands_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     tree, value = random_tree(14, 3), smooth_game(14, 3)
     exact = owen_values(value, tree, evaluations_needed(tree))
-    monkeypatch.setattr(import_module("whyscan.explain.owen"), "_DEAR", 10)
+    monkeypatch.setattr(import_module("whyscan.explain.owen"), "MANY", 10)
     inside = []
     for seed in range(5):
         found = owen_values(value, tree, 120, seed)
@@ -179,7 +206,8 @@ def test_the_method_says_what_it_spent_and_adds_up(toy, scan) -> None:
     few = Owen(Perturbation(samples=40, engine="float32"))(toy, [scan], seed=1)[0]
     assert few.method == "owen"
     assert few.evaluations <= 40
-    assert few.converged is False
+    assert few.converged is all(each >= SETTLED for each in few.measured[AGREEMENT])
+    assert not few.settings["exact"]
     assert few.settings["exact would need"] > 40
     assert len(few.settings["tree"]) == few.segments.max()
     many = Owen(Perturbation(samples=few.settings["exact would need"], engine="float32", batch=64))(toy, [scan])[0]
@@ -187,5 +215,5 @@ def test_the_method_says_what_it_spent_and_adds_up(toy, scan) -> None:
     assert many.settings["exact"] is True
     np.testing.assert_allclose(few.weights.sum(1), many.weights.sum(1), atol=1e-5)
     assert np.abs(few.weights - many.weights).max() < np.abs(many.weights).max()
-    assert many.measured["share on unopened regions"] == [0.0, 0.0, 0.0]
+    assert many.measured[UNOPENED] == (0.0, 0.0, 0.0)
     assert METHODS["owen"].explainer is Owen

@@ -82,6 +82,7 @@ class Branches:
 
     Attributes:
         coalitions, scores: all that was judged, (m, s) and (m, t); everybody first, nobody second.
+        pairs: (m,) the two ends, and the rows of a branch's opposite contexts, have the same number.
         gain: (t,) the score of everybody minus that of nobody.
         belongs, depth: which superpixels are in each node, and how deep it lies.
     """
@@ -91,6 +92,7 @@ class Branches:
         self.gain, self.count = ends[0] - ends[1], len(tree) + 1
         self.belongs, self.depth = members(tree), depths(tree)
         self.coalitions, self.scores = np.array([np.ones(self.count, bool), np.zeros(self.count, bool)]), ends
+        self.pairs = np.zeros(2, np.int64)
         siblings: dict[int, list[np.ndarray]] = {2 * self.count - 2: []}
         self.branches: list[Branch] = []
         for k in reversed(range(len(tree))):
@@ -99,6 +101,7 @@ class Branches:
             around = np.array(above, bool).reshape(-1, self.count)
             self.branches.append(Branch(self.belongs[left], self.belongs[right], around, random))
         self.branches.reverse()
+        self._numbers = [0] * len(self.branches)
 
     def ask(self, chosen: Sequence[int]) -> None:
         """Judge one more context of each branch; of a branch that is named twice, two more."""
@@ -106,14 +109,20 @@ class Branches:
             return
         ahead: dict[int, int] = {}
         coalitions: list[np.ndarray] = []
+        pairs: list[int] = []
         for n in chosen:
             branch, more = self.branches[n], ahead.get(n, 0)
-            context = branch.context(len(branch.found) + more)
+            number = len(branch.found) + more
+            if number % 2 == 0:  # the next one is its opposite
+                self._numbers[n] = max(self._numbers) + 1
+            context = branch.context(number)
             coalitions += [context | branch.left, context | branch.right]
+            pairs += [self._numbers[n]] * 2
             ahead[n] = more + 1
         scores = np.asarray(self.value(np.array(coalitions)), float)
         self.coalitions = np.concatenate([self.coalitions, coalitions])
         self.scores = np.concatenate([self.scores, scores])
+        self.pairs = np.concatenate([self.pairs, np.array(pairs, np.int64)])
         for n, left, right in zip(chosen, scores[::2], scores[1::2], strict=True):
             self.branches[n].found.append(left - right)
 
@@ -137,6 +146,12 @@ class Branches:
                 share = branch.left.sum() / (branch.left.sum() + branch.right.sum())
                 found[left], found[right] = share * whole, (1 - share) * whole
         return found
+
+    def grow(self, budget: int) -> None:
+        """Judge more contexts until the budget is spent or all are judged."""
+        self.open(budget)
+        self.pair(budget)
+        self.refine(budget)
 
     def open(self, budget: int) -> None:
         """One context for each branch; where there are too few evaluations, the largest known value first."""

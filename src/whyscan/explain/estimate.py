@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from whyscan.explain.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.emulator import Belief, believe, emulate
@@ -19,7 +19,8 @@ Scored = Callable[[Bool[np.ndarray, "m s"]], Float64[np.ndarray, "m t"]]
 """Judges coalitions for all targets; those it has judged before cost nothing."""
 
 _FIRST, _GROWTH = 100, 1.5
-_FEW, _MANY = 20, 3000  # evaluations between which an emulator is worth its price, which grows with the cube
+FEW, MANY = 20, 3000
+"""Evaluations between which an emulator is worth its price, which grows with the cube."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +61,30 @@ class Linear(Protocol):
 def estimate(methods: Mapping[str, Linear], plan: Plan, scored: Scored, estimator: Estimator) -> dict[str, Fitted]:
     """Every method's weights from all coalitions of the plan."""
     scores = scored(plan.coalitions)
-    if plan.complete or estimator == "regression" or not _FEW <= len(scores) <= _MANY:
+    if plan.complete or estimator == "regression" or not FEW <= len(scores) <= MANY:
         return {name: _regressed(method, plan, scores) for name, method in methods.items()}
-    # one emulator of each target serves all methods
-    learned = [emulate(plan.coalitions, column, plan.pairs) for column in scores.T]
     players = plan.coalitions.shape[1]
-    ends = scores[plan.coalitions.all(1).argmax()] - scores[(~plan.coalitions).all(1).argmax()]
+    estimands = {name: method.estimand(players) for name, method in methods.items()}
+    return quadrature(estimands, plan.coalitions, scores, plan.pairs)
+
+
+def quadrature(
+    estimands: Mapping[str, Estimand],
+    coalitions: Bool[np.ndarray, "m s"],
+    scores: Float64[np.ndarray, "m t"],
+    pairs: Int64[np.ndarray, " m"],
+) -> dict[str, Fitted]:
+    """Every estimand, for every target, of what two emulators learned from the coalitions.
+
+    Args:
+        coalitions: everybody and nobody among them.
+        pairs: what belongs together has the same number; see `emulate`.
+    """
+    emulators = emulate(coalitions, scores, pairs)
+    ends = scores[coalitions.all(1).argmax()] - scores[(~coalitions).all(1).argmax()]
     found = {}
-    for name, method in methods.items():
-        estimand = method.estimand(players)
-        beliefs = [believe(emulators, estimand, players) for emulators in learned]
+    for name, estimand in estimands.items():
+        beliefs = believe(emulators, estimand)
         if estimand.adds_up:
             beliefs = [_adding_up(belief, float(end)) for belief, end in zip(beliefs, ends, strict=True)]
         found[name] = _believed(beliefs)
@@ -81,14 +96,15 @@ def estimate_until_settled(methods: Mapping[str, Linear], plan: Plan, scored: Sc
     if plan.complete:
         return estimate(methods, plan, scored, "regression")
     found: dict[str, Fitted] = {}
-    for stop in _stops(len(plan.coalitions)):
+    for stop in stops(len(plan.coalitions)):
         found = estimate(methods, plan.first(stop), scored, "quadrature")
         if all(fitted.settled for fitted in found.values()):
             break
     return found
 
 
-def _stops(most: int) -> Iterator[int]:
+def stops(most: int) -> Iterator[int]:
+    """After how many evaluations to look whether the answer has settled; the last is `most`."""
     stop = float(_FIRST)
     while stop < most:
         yield int(stop) // 2 * 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -11,17 +11,18 @@ from jaxtyping import Bool, Float64
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.branches import Branches, Value
+from whyscan.explain.estimate import AGREEMENT, FEW, MANY, Fitted, quadrature, stops
 from whyscan.explain.hierarchy import Merges, depths, hierarchy, members
+from whyscan.explain.owen_measure import Nested
 from whyscan.explain.perturb import Memory, play
-from whyscan.explain.quadrature import quadrature
 from whyscan.explain.surrogate import Perturbation, judge, set_up, settings_of
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
+UNOPENED = "share on unopened regions"
 _MOVES = 1e-4
-_DEAR = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +32,19 @@ class OwenValues:
     Attributes:
         values: (t, s); each row sums to the score of everybody minus that of nobody, whatever the budget.
         intervals: (t, s, 2) at 95 %; of no width where the values are exact, None where too little is known.
+        settled: whether the strongest superpixels have settled; None where that is not known.
+        measured: by name, one number per target, as for LIME and SHAP; and how much of the absolute value lies within
+            branches none of whose contexts was judged, from 0 to 1.
         evaluations: how many coalitions were judged.
         complete: whether every context of every branch was judged: then the values are exact.
-        unopened: (t,) how much of the absolute value lies within branches none of whose contexts was judged; 0 to 1.
     """
 
     values: Float64[np.ndarray, "t s"]
     intervals: Float64[np.ndarray, "t s 2"] | None
+    settled: bool | None
+    measured: Mapping[str, tuple[float, ...]]
     evaluations: int
     complete: bool
-    unopened: Float64[np.ndarray, " t"]
 
 
 def evaluations_needed(tree: Merges) -> int:
@@ -52,7 +56,7 @@ def evaluations_needed(tree: Merges) -> int:
     return 2 + 2 * sum(1 << int(depth) for depth in depths(tree)[len(tree) + 1 :])
 
 
-def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0) -> OwenValues:
+def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0, *, until_settled: bool = False) -> OwenValues:
     """Owen values of the nested coalition structure of a binary tree, exact if the budget allows.
 
     A branch's value is its mean gain over its contexts: each branch that was split off above it is there or not, with
@@ -62,15 +66,16 @@ def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0) -> OwenV
 
     so all values follow from one mean per branch and always add up. Where not all contexts can be judged, they are
     drawn (see `Branches`): branches are opened from the root down, each gets a context and its opposite, and the rest
-    goes where h varies most, for all targets together. The values are then read off a Gaussian process through all
-    that was judged (see `quadrature`), and intervals say what it leaves open. Beyond 4,000 evaluations that is too
-    dear, and each mean is taken over the branch's own contexts.
+    goes where h varies most, for all targets together. The values are then integrals of a Gaussian process that
+    learned the game from all that was judged (see `emulator`): every evaluation speaks for every value. Beyond 3,000
+    evaluations that is too dear, and each mean is taken over the branch's own contexts.
 
     Args:
         value: judges coalitions (m, s) for all targets at once; never asked the same twice.
         tree: as `hierarchy` makes it.
         budget: the most evaluations, 2 or more.
         seed: of the order in which contexts are drawn.
+        until_settled: stop as soon as the strongest superpixels of every target have settled.
 
     Raises:
         BadInput: a budget below 2.
@@ -79,31 +84,43 @@ def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0) -> OwenV
         raise BadInput(
             f"a budget of {budget}", "2 evaluations or more", "raise it; everybody and nobody must be judged"
         )
-    count = len(tree) + 1
+    count, needed = len(tree) + 1, evaluations_needed(tree)
     ends = np.asarray(value(np.array([np.ones(count, bool), np.zeros(count, bool)])), float)
     known = Branches(value, tree, ends, np.random.default_rng(seed))
-    if budget >= evaluations_needed(tree):
+    if budget >= needed and not until_settled:
         known.ask([n for n, branch in enumerate(known.branches) for _ in range(branch.contexts)])
-    else:
-        known.open(budget)
-        known.pair(budget)
-        known.refine(budget)
-    values, halves = _estimate(known)
+        return _found(known)
+    for stop in stops(min(budget, needed)) if until_settled else (budget,):
+        known.grow(stop)
+        found = _found(known)
+        if found.settled:
+            break
+    return found
+
+
+def _found(known: Branches) -> OwenValues:
+    fitted = _fitted(known)
     closed = [n for n, branch in enumerate(known.branches) if not branch.found]
-    stuck = known.belongs[count:][closed].any(0)
-    total = np.abs(values).sum(1)
-    unopened = np.abs(values[:, stuck]).sum(1) / np.where(total > 0, total, 1)
-    intervals = None if halves is None else np.stack([values - halves, values + halves], -1)
-    return OwenValues(values, intervals, known.used, known.complete, unopened)
+    stuck = known.belongs[known.count :][closed].any(0)
+    sizes = np.abs(fitted.weights)
+    total = sizes.sum(1)
+    unopened = sizes[:, stuck].sum(1) / np.where(total > 0, total, 1)
+    return OwenValues(
+        fitted.weights,
+        fitted.intervals,
+        fitted.settled if fitted.measured else None,
+        {**fitted.measured, UNOPENED: tuple(unopened.tolist())},
+        known.used,
+        known.complete,
+    )
 
 
-def _estimate(known: Branches) -> tuple[Float64[np.ndarray, "t s"], Float64[np.ndarray, "t s"] | None]:
-    """Values and the half widths of their intervals."""
-    if known.complete or known.used > _DEAR:
-        return known.nodes()[: known.count].T, known.half_widths()
-    values, halves = quadrature(known.coalitions, known.scores, known.tree)
-    # with fewer evaluations than superpixels the process has learnt its own scale from next to nothing
-    return values, halves if known.used >= known.count else None
+def _fitted(known: Branches) -> Fitted:
+    if FEW <= known.used <= MANY and not known.complete:
+        return quadrature({"owen": Nested(known.tree)}, known.coalitions, known.scores, known.pairs)["owen"]
+    values, halves = known.nodes()[: known.count].T, known.half_widths()
+    found = Fitted(values, None if halves is None else np.stack([values - halves, values + halves], -1))
+    return replace(found, measured={AGREEMENT: (1.0,) * len(values)}) if known.complete else found
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,7 @@ class Owen:
             progress("perturbed scans", len(memory), shared.most)
             return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
 
-        found = owen_values(value, tree, shared.most, seed)
+        found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto")
         moves = np.ptp(value(probe), axis=0) > _MOVES
         return Attribution(
             method="owen",
@@ -155,9 +172,9 @@ class Owen:
             signed=True,
             score=shared.score,
             evaluations=len(memory),
-            converged=found.complete,
+            converged=found.settled,
             diagnosis=tuple("there" if each else "score hardly moves" for each in moves),
-            measured={"share on unopened regions": [float(each) for each in found.unopened]},
+            measured=found.measured,
             engine=engine,
             deviation=deviation,
             seed=seed,
