@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float64
 from numpy.polynomial.legendre import leggauss
 
+_ZERO = 1e-30  # small against every factor, and far from the smallest double
+
 
 class Estimand(Protocol):
     """One number a player, each linear in the game, that is known in closed form for a product kernel."""
@@ -64,17 +66,17 @@ class Measure:
         absent = np.where(coalitions, differing, 1.0)
         out = np.zeros(coalitions.shape)
         for weight, other, own in zip(self.weight, self.other, self.own, strict=True):
-            factor = other[0] * absent + other[1] * present
+            factor = _off_zero(other[0] * absent + other[1] * present)
             rest = weight * factor.prod(1)
-            out += (rest[:, None] * _ratio(own[0] * absent + own[1] * present, factor)).real
+            out += (rest[:, None] * (own[0] * absent + own[1] * present) / factor).real
         return out if self.turn is None else np.asarray(out @ self.turn.T)
 
     def covariance(self, differing: Float64[np.ndarray, " s"]) -> Float64[np.ndarray, "s s"]:
         """The functionals' covariance when f is a Gaussian process with that kernel."""
         pairs = self.weight[:, None] * self.weight[None]
-        both = _joint(self.other, self.other, differing)  # (q, q, s)
+        both = _off_zero(_joint(self.other, self.other, differing))  # (q, q, s)
         first, second, same = (
-            _ratio(_joint(a, b, differing), both).reshape(pairs.size, -1)
+            (_joint(a, b, differing) / both).reshape(pairs.size, -1)
             for a, b in ((self.own, self.other), (self.other, self.own), (self.own, self.own))
         )
         rest = (pairs * both.prod(2)).reshape(-1)
@@ -142,6 +144,6 @@ def _joint(a: np.ndarray, b: np.ndarray, differing: np.ndarray) -> Complex128[np
     return np.asarray(equal[..., None] + unequal[..., None] * differing)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, and 0 where below is 0: there the product that it is taken out of is 0 as well."""
-    return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=np.abs(below) > 1e-200))
+def _off_zero(factors: np.ndarray) -> np.ndarray:
+    """Factors that a product can be divided by again: a 0 counts for nothing where it stays, and cancels where not."""
+    return np.asarray(np.where(np.abs(factors) < _ZERO, _ZERO, factors))
