@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from whyscan.cli.main import app
+from whyscan.explain.methods import METHODS
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
 
@@ -141,3 +142,36 @@ def test_the_design_lists_the_modules_that_exist() -> None:
     there = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
     assert listed - there == set(), "listed as if they were there"
     assert {path for path in there - listed if not path.endswith("/__init__.py")} == set(), "there, but not listed"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_its_page(method: str) -> None:
+    page = ROOT / f"docs/methods/{method}.md"
+    assert page.read_text().startswith(f"# {METHODS[method].title}\n")
+    for heading in ("Equation", "Cost", "Picture", "When not to use it"):
+        assert len(section(page, heading).split()) > 5, heading
+    assert f"--method {method} " in page.read_text()
+    for picture in re.findall(r"!\[.+?\]\((.+?)\)", section(page, "Picture")):
+        assert 0 < (page.parent / picture).stat().st_size < 60 * 1024
+    overview = (page.parent / "index.md").read_text()
+    assert f"| [{method}]({method}.md) |" in overview
+
+
+def test_no_method_has_a_page_that_is_gone() -> None:
+    pages = {page.stem for page in (ROOT / "docs/methods").glob("*.md")} - {"index"}
+    assert pages == set(METHODS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    sorted([*(ROOT / "docs/methods").glob("*.md"), *(ROOT / "docs/migrate").glob("*.md")]),
+    ids=lambda page: f"{page.parent.name}/{page.stem}",
+)
+def test_the_examples_of_the_methods_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "\n".join(blocks(page, "python"))
+    small = build("mobilenetv2_035", "none", ("glioma", "meningioma", "no_tumor", "pituitary"), input_size=64, seed=1)
+    checkpoint.save(small, tmp_path / "runs/first/models/mobilenetv2_100")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)).save(tmp_path / "slice.png")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(page), "exec"), {})
