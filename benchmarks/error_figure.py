@@ -17,6 +17,7 @@ INK, FAINT, CARD = "#24303c", "#8b95a5", "#fbfbfa"
 PANELS = {"lime": "LIME's weights", "shap": "Shapley values", "owen": "Owen values"}
 LOOK = {  # colour, width
     "whyscan": ("#c2491d", 2.6),
+    "whyscan, alone": ("#8f2f0d", 1.3),
     "whyscan regression": ("#dd8a55", 1.6),
     "lime": ("#2f6fb0", 1.8),
     "captum Lime": ("#7a6bb0", 1.8),
@@ -33,7 +34,7 @@ Row = Mapping[str, Any]
 
 def draw(summary: Sequence[Row], docs: Path) -> None:
     models = list(dict.fromkeys(row["model"] for row in summary))
-    figure = Figure((11.0, 0.5 + 3.7 * len(models)), layout="constrained", facecolor=CARD)
+    figure = Figure((12.0, 0.5 + 3.7 * len(models)), layout="constrained", facecolor=CARD)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(models), len(PANELS), squeeze=False, sharex=True)
     for line, model in zip(axes, models, strict=True):
@@ -51,7 +52,7 @@ def draw(summary: Sequence[Row], docs: Path) -> None:
 
 def _panel(axis: Axes, rows: Sequence[Row]) -> None:
     ends: list[tuple[float, str]] = []
-    for name in dict.fromkeys(row["estimator"] for row in rows):
+    for name in [name for name in LOOK if any(row["estimator"] == name for row in rows)]:
         mine = [row for row in rows if row["estimator"] == name and row["error"] is not None]
         x, y, low, high = (
             np.array([float(row[key]) for row in mine]) for key in ("evaluations", "error", "error_low", "error_high")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from error_peers import PEERS, Peer
 from error_reference import BUDGETS, SCORES, Judged, Truth
 from scipy.stats import rankdata
 
-from whyscan.explain.estimate import Estimator, Fitted, estimate
+from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate
 from whyscan.explain.lime import LIME
 from whyscan.explain.owen import owen_values
 from whyscan.explain.sampling import draw
@@ -20,8 +21,12 @@ from whyscan.explain.shap import SHAP
 
 SEEDS = (0, 1)
 TOP = 5
-METHODS = {"lime": LIME(), "shap": SHAP()}
-OURS: dict[str, Estimator] = {"whyscan": "quadrature", "whyscan regression": "regression"}
+METHODS: dict[str, Linear] = {"lime": LIME(), "shap": SHAP()}
+OURS: dict[str, tuple[Estimator, tuple[tuple[str, ...], ...]]] = {
+    "whyscan": ("quadrature", (("lime", "shap"),)),  # LIME and SHAP share their evaluations
+    "whyscan regression": ("regression", (("lime", "shap"),)),
+    "whyscan, alone": ("quadrature", (("lime",), ("shap",))),
+}
 
 Row = dict[str, Any]
 
@@ -62,24 +67,26 @@ def _peer(name: str, peer: Peer, scan: Judged, truth: Truth) -> Iterator[Row]:
                 yield {**about, "failed": f"{type(error).__name__}: {error}"}
                 continue
             for target, (mine, its) in enumerate(zip(found, true, strict=True)):
-                yield {**about, "class": target, **beside(mine, its)}
+                row = {**about, "class": target, **beside(mine, its)}
+                if peer.family == "lime":
+                    row["error_of_default"] = beside(mine, truth["lime"][target])["error"]
+                yield row
 
 
 def _ours(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:
     scored = partial(scan.scores, score=score)
-    measures = [method.sizes(scan.players) for method in METHODS.values()]
-    for n in BUDGETS:
-        for seed in SEEDS:
-            plan = draw(scan.players, measures, n, seed)
+    for name, (estimator, groups) in OURS.items():
+        for group, n, seed in product(groups, BUDGETS, SEEDS):
+            methods = {family: METHODS[family] for family in group}
+            plan = draw(scan.players, [method.sizes(scan.players) for method in methods.values()], n, seed)
             scored(plan.coalitions)  # judged before the clock starts
-            for name, estimator in OURS.items():
-                start = time.process_time()
-                found = estimate(METHODS, plan, scored, estimator)
-                seconds = time.process_time() - start
-                for family, fitted in found.items():
-                    about = {"score": score, "family": family, "estimator": name, "n": n, "seed": seed}
-                    for row in _rows(fitted, truth[family]):
-                        yield {**about, **row, "seconds": seconds}
+            start = time.process_time()
+            found = estimate(methods, plan, scored, estimator)
+            seconds = time.process_time() - start
+            for family, fitted in found.items():
+                about = {"score": score, "family": family, "estimator": name, "n": n, "seed": seed}
+                for row in _rows(fitted, truth[family]):
+                    yield {**about, **row, "seconds": seconds}
 
 
 def _owen(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:

@@ -113,7 +113,7 @@ def keep(file: Path, scan: Judged) -> None:
     first = {row.tobytes() for row in np.packbits(scan.plan.coalitions, axis=1)}
     more = {key: row for key, row in scan.memory.items() if key not in first}
     with files.atomic(file) as out:
-        coalitions = np.frombuffer(b"".join(more), np.uint8).reshape(len(more), -1)
+        coalitions = np.frombuffer(b"".join(more), np.uint8).reshape(len(more), -(-scan.players // 8))
         np.savez(out, coalitions=coalitions, logits=np.array(list(more.values())))
 
 

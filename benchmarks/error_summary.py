@@ -17,11 +17,14 @@ FIELDS = (
     "model", "score", "family", "estimator", "evaluations", "error", "error_low", "error_high", "spearman", "top5",
     "coverage", "fit_seconds", "scans", "failed",
 )  # fmt: skip
-SAME_ERROR = (  # whose error at how many evaluations whyscan is to reach
+SAME_ERROR = (  # whose error at how many evaluations whyscan is to reach, by one method alone and by both together
     ("lime", "lime", 1000), ("lime", "captum Lime", 1000), ("shap", "shap Kernel", 1000),
     ("shap", "shap Kernel as it comes", 1000), ("shap", "captum KernelShap", 1000), ("owen", "shap Partition", 500),
 )  # fmt: skip
-_TABLED = ("whyscan", "whyscan regression")
+OF_DEFAULT = ", against the weights at 1,000"
+"""lime's penalty does not grow with its samples, so each number of samples has an estimand of its own."""
+
+_TABLED = ("whyscan", "whyscan, alone", "whyscan regression")
 _BOOTSTRAP = 2000
 
 Scan = Mapping[str, Any]
@@ -53,7 +56,18 @@ def load(out: Path) -> dict[str, list[Scan]]:
 
 def _scan(folder: Path, stem: str) -> Scan:
     ours, peers = (files.read_json(folder / f"{stem}.{stage}.json") for stage in ("ours", "peers"))
-    return {**ours, "rows": [*ours["rows"], *peers["rows"]]}
+    fixed = [
+        {
+            **row,
+            "estimator": row["estimator"] + OF_DEFAULT,
+            "error": row["error_of_default"],
+            "spearman": None,
+            "top5": None,
+        }
+        for row in peers["rows"]
+        if "error_of_default" in row
+    ]
+    return {**ours, "rows": [*ours["rows"], *peers["rows"], *fixed]}
 
 
 def rows(model: str, scans: Sequence[Scan]) -> Iterator[dict[str, Any]]:
@@ -86,20 +100,23 @@ def same_error(models: Mapping[str, Sequence[Scan]]) -> str:
     lines = []
     for model, scans in models.items():
         for family, peer, n in SAME_ERROR:
-            ours, theirs = _curve(scans, family, "whyscan"), _curve(scans, family, peer)
-            cells = theirs[n]
-            if not cells or not len(cells[0]):
-                continue
-            needed, beyond = _needed(ours, _median(cells))
-            low, high = np.quantile(_resampled(ours, cells), [0.025, 0.975])
-            limit = "at most " if beyond < 0 else "more than " if beyond > 0 else ""
-            ratio = f"{'≥ ' if beyond < 0 else '< ' if beyond > 0 else ''}{n / needed:.1f}"
+            cells = _curve(scans, family, peer)[n]
             lines.append(
-                (f"{model} ({len(scans)} scans)", f"{peer}, {n:,}", f"{_median(cells):.3f}", f"{limit}{needed:.0f}",
-                 ratio, f"{n / high:.1f} to {n / low:.1f}")
+                (f"{model} ({len(scans)})", f"{peer}, {n:,}", f"{_median(cells):.3f}",
+                 *_beside(_curve(scans, family, "whyscan"), cells, n),
+                 *(("", "") if family == "owen" else _beside(_curve(scans, family, "whyscan, alone"), cells, n)))
             )  # fmt: skip
-    head = ("model", "peer, evaluations", "its error", "whyscan needs", "ratio", "95 %")
+    head = ("model (scans)", "peer, evaluations", "its error", "whyscan needs", "ratio", "asked for alone", "ratio")
     return _table(head, lines)
+
+
+def _beside(ours: Curve, theirs: Sequence[np.ndarray], n: int) -> tuple[str, str]:
+    """Evaluations for the error of a peer at n, and the ratio with its interval."""
+    needed, beyond = _needed(ours, _median(theirs))
+    low, high = np.quantile(_resampled(ours, theirs), [0.025, 0.975])
+    sign = "≤ " if beyond < 0 else "> " if beyond > 0 else ""
+    turned = {"≤ ": "≥ ", "> ": "< "}.get(sign, "")
+    return f"{sign}{needed:.0f}", f"{turned}{n / needed:.1f} [{n / high:.1f}, {n / low:.1f}]"
 
 
 def errors(models: Mapping[str, Sequence[Scan]]) -> str:
@@ -241,7 +258,7 @@ def _percent(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    numeric = [all(line[i][:1] in "-≥<0123456789" for line in lines) for i in range(len(head))]
+    numeric = [all(line[i][:1] in "-≥≤<>0123456789" for line in lines) for i in range(len(head))]
     rule = ["---:" if right else "---" for right in numeric]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
