@@ -170,7 +170,13 @@ class Attribution:
         chosen = self.targets if target is None else (self.targets[self.index(target)],)
         panels = [(self.title(name), self.values[self.index(name)]) for name in chosen]
         return figures.attribution(
-            self.background(), panels, signed=self.signed, unit=self.unit, title=self._headline(), share=self.share
+            self.background(),
+            panels,
+            signed=self.signed,
+            unit=self.unit,
+            title=self._headline(),
+            share=self.share,
+            caption=colour.convention(self.signed, self.quantity),
         )
 
     def _headline(self) -> str:

@@ -20,6 +20,7 @@ OUTLINE = (0xFF, 0xC8, 0x57)
 """sRGB of a known lesion's outline: neither for nor against."""
 
 SIGNED = "Green speaks for the explained class, magenta against it; no tint: close to 0."
+LARGER = "From green to yellow: ever larger; no tint: close to 0."
 UNSIGNED = "From green to yellow: speaks ever more strongly for the explained class; no tint: close to 0."
 
 # Lightness rises evenly in OKLab from one anchor to the next (the positive table), or falls to the middle and rises
@@ -30,9 +31,13 @@ _SIGNED = (AGAINST, (0xA8, 0x4A, 0x90), (0x66, 0x66, 0x66), (0x56, 0x91, 0x36), 
 _SIZE = 257  # odd: the middle row is exactly 0
 
 
-def convention(signed: bool) -> str:
-    """The sentence that every picture's caption carries."""
-    return SIGNED if signed else UNSIGNED
+def convention(signed: bool, quantity: str = "") -> str:
+    """The sentence that every picture's caption carries.
+
+    Args:
+        quantity: what the values are, where they are no argument for the class: the size of a gradient, say.
+    """
+    return SIGNED if signed else LARGER if quantity else UNSIGNED
 
 
 def limit_of(*maps: Float[np.ndarray, " *shape"], share: float = 1.0) -> float:

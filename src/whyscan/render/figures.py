@@ -33,6 +33,7 @@ def attribution(
     title: str = "",
     alpha: float = 0.7,
     share: float = 1.0,
+    caption: str | None = None,
 ) -> Figure:
     """The scan and, beside it, one overlay a panel (title, values), all on one scale with a colour bar.
 
@@ -40,6 +41,7 @@ def attribution(
         unit: what the colour bar is labelled with, "change of probability" say.
         title: a line over all panels.
         share: of a map's values that the scale spans; those beyond are painted like its ends, and the bar says so.
+        caption: what the colours mean; the convention if left out.
     """
     limit = colour.limit_of(*(values for _, values in panels), share=share)
     columns = min(len(panels) + 1, 5)
@@ -57,7 +59,7 @@ def attribution(
         unit = f"{unit} ({1 - share:.0%} of the pixels lie beyond)"
     _colour_bar(figure, list(axes), signed=signed, limit=limit, unit=unit, alpha=alpha)
     figure.suptitle(title, fontsize=9, parse_math=False)
-    figure.supxlabel(colour.convention(signed), fontsize=8)
+    figure.supxlabel(caption or colour.convention(signed), fontsize=8)
     return figure
 
 
