@@ -125,6 +125,44 @@ def test_of_a_shared_module_the_last_run_counts() -> None:
     network = Inner(lambda self, x: pooled(self.twice(self.twice(x))), twice=conv(3, 3)).eval()
     found = trace(network, PIXELS, ["twice"], torch.eye(3))
     torch.testing.assert_close(found.activations["twice"], network.twice(network.twice(PIXELS)).detach())
+    # the mean over 256 places: each of them counts 1/256, also where no other layer was asked for
+    torch.testing.assert_close(found.gradients["twice"].sum((3, 4)), torch.eye(3)[:, None].expand(3, 2, 3))
+
+
+def test_layers_around_a_shared_module_get_the_gradients_of_the_whole_way() -> None:
+    parts = {"a": conv(3, 3), "twice": conv(3, 3, 1), "b": conv(3, 3, 2)}
+    network = Inner(lambda self, x: pooled(self.b(self.twice(self.twice(self.a(x))))), **parts).eval()
+    first = network.a(PIXELS).detach().requires_grad_()
+    shared = network.twice(network.twice(first))
+    score = pooled(network.b(shared))[:, 0].sum()
+    expected = torch.autograd.grad(score, [first, shared])
+    for paths in (["a", "twice", "b"], ["twice", "b"], ["a", "twice"]):
+        found = trace(network, PIXELS, paths, torch.eye(3)[:1]).gradients
+        for path, gradient in zip(["a", "twice"], expected, strict=True):
+            if path in paths:
+                torch.testing.assert_close(found[path][0], gradient)
+
+
+def test_depthwise_networks_run_with_channels_last_and_answer_the_same() -> None:
+    parts = {"a": conv(3, 4), "b": nn.Conv2d(4, 4, 3, groups=4), "c": nn.BatchNorm2d(4), "d": nn.Linear(4, 3)}
+    seen: list[bool] = []
+
+    def way(self: nn.Module, x: Tensor) -> Tensor:
+        seen.append(x.is_contiguous())
+        return self.d(pooled(self.c(self.b(self.a(x)))))
+
+    network = Inner(way, **parts).eval()
+    found = trace(network, PIXELS, ["a"], torch.eye(3))
+    torch.testing.assert_close(found.logits, network(PIXELS).detach())
+    assert seen == [False, True]
+
+
+def test_a_trace_works_inside_inference_mode(toy) -> None:
+    expected = trace(toy.network, PIXELS, ["first", "second"], ROWS)
+    with torch.inference_mode():
+        found = trace(toy.network, PIXELS.clone(), ["first", "second"], ROWS)
+    for path in ("first", "second"):
+        torch.testing.assert_close(found.gradients[path], expected.gradients[path])
 
 
 class Wall(torch.autograd.Function):

@@ -147,8 +147,10 @@ def test_the_family_on_tokens(
     network = seeded(lambda: timm.create_model(model, num_classes=3, **arguments), 1.0)
     classifier = load(network, classes=["a", "b", "c"], input_size=64)
     # directly before a layer norm the products of HiResCAM cancel, and the two differ in their rounding errors
+    # XGrad-CAM divides by a channel's sum, which before a normalisation is near 0 for some: rounding shows
+    atol = 5e-5 if name == "xgradcam" else 1e-5
     for layer in layers[:1] if name == "hirescam" else layers:
-        compare(name, classifier, layer, scan)
+        compare(name, classifier, layer, scan, atol)
 
 
 @pytest.mark.parametrize("layer", ["layer4", "layer3"])
