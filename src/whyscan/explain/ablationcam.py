@@ -33,13 +33,13 @@ class AblationCAM:
     allows it; in float32, since a single channel may change little.
 
     Attributes:
-        layer: a layer's name, its Keras alias, or "last".
+        layer: a layer's name, its Keras alias, "last" or "final" (see `Classifier.layer`).
         channels: how many of the layer's channels are tried, those of the largest activation (Euclidean norm) first;
             None for all of them, as in the paper. The others get no weight.
         batch: how many channels are judged at once.
     """
 
-    layer: str = "last"
+    layer: str = "final"
     channels: int | None = 256
     batch: int = 16
 
@@ -70,8 +70,8 @@ class AblationCAM:
                     activation = to_channels(output, layer)[0]
                     chosen = strongest_channels(activation, self.channels)
                     place = Place(classifier.network, layer, output, seen.runs[layer.path])
-                    logits = ablate(place, pixels, chosen, seen.logits, self.batch)
-                    maps = _maps(activation[chosen], seen.logits - logits, case)
+                    drops = ablate(place, pixels, chosen, seen.logits, self.batch)
+                    maps = _maps(activation[chosen], drops, case)
                     done.append(
                         attribution(
                             classifier, case, layer, maps, method="ablationcam",
@@ -98,10 +98,10 @@ class Place:
 def ablate(
     place: Place, pixels: Float[Tensor, "1 3 mh mw"], channels: Tensor, logits: Float[Tensor, "1 k"], batch: int
 ) -> Float[Tensor, "c k"]:
-    """The logits without each of these channels.
+    """How far the logits fall without each of these channels.
 
     Args:
-        logits: of the unchanged scan.
+        logits: of the unchanged scan, to see whether putting a layer's own output back changes nothing.
     """
     probe = _without(place, channels[:1])
     wide = torch.cat([place.output, probe])
@@ -111,7 +111,9 @@ def ablate(
     for start in range(0, len(channels), batch):
         part = _without(place, channels[start : start + batch])
         found.append(_answer(place, pixels if short else pixels.expand(len(part), -1, -1, -1), part))
-    return torch.cat(found)
+    # not from `logits`, which took another way through the arithmetic: what one channel changes may be as small
+    drops: Tensor = expected[:1] - torch.cat(found)
+    return drops
 
 
 def _resumes(place: Place, pixels: Tensor, wide: Tensor, expected: Tensor) -> bool:
