@@ -136,9 +136,8 @@ def ask(classifier: Classifier, scan: Scan, targets: Targets) -> Question:
     pixels, geometry = classifier.prepare(scan)
     logits = classifier.logits(pixels)[0]
     names, rows = resolve(classifier, targets, logits, scan.label)
-    device = classifier.device
-    own = torch.from_numpy(pixels[0].copy())  # what `prepare` gives may be the scan's own memory, and read-only
-    return Question(scan, geometry, own.to(device), logits, names, torch.from_numpy(rows).to(device))
+    own, weights = (torch.from_numpy(each).to(classifier.device) for each in (pixels[0], rows))
+    return Question(scan, geometry, own, logits, names, weights)
 
 
 def gradients_of(

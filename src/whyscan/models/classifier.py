@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
@@ -107,7 +108,11 @@ class Classifier:
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def layer(self, name: str) -> Layer:
-        """A layer by its name, its Keras alias, or "last"; or any other module of the network, by its dotted name.
+        """A layer by its name or its Keras alias; "last" or "final"; or any other module, by its dotted name.
+
+        "last" is the last of `layers`: the output of a convolution. "final" is the map that is pooled: the same after
+        normalisation and activation. Methods that multiply by the activation, place by place, look there, since what
+        a convolution gives may be negative where the network sees 0.
 
         Raises:
             BadTarget: no such layer: the nearest names are suggested; or a module that cannot serve: the reason.
@@ -118,6 +123,8 @@ class Classifier:
             )
         if name == "last":
             return self.layers[-1]
+        if name == "final":
+            return self._final
         for layer in self.layers:
             if name and name in (layer.name, layer.alias, layer.path):
                 return layer
@@ -131,6 +138,12 @@ class Classifier:
         raise BadTarget(
             f"layer {name!r} is not in {self.name}", f"one of its {len(self.layers)} layers", f"try {', '.join(near)}"
         )
+
+    @cached_property
+    def _final(self) -> Layer:
+        from whyscan.models.layers import final_layer
+
+        return final_layer(self.network, self.input_size, self.layers[-1])
 
     def target(self, name: str) -> Float32[np.ndarray, " k"]:
         """The row of logit weights of a class ("glioma": 1 at glioma) or a contrast ("a-b": 1 at a, -1 at b).
@@ -172,10 +185,10 @@ class Classifier:
         return (first, second) if first != second and all(cut) else None
 
     def prepare(self, scan: Scan) -> tuple[Pixels, Geometry]:
-        """One scan on the model's grid, (1, 3, h, w), and how it got there."""
+        """One scan on the model's grid, (1, 3, h, w), in memory of its own, and how it got there."""
         geometry = Geometry.of(scan.shape, self.input_size, self.fit)
         pixels = geometry.to_model(scan.pixels)
-        return np.ascontiguousarray(np.broadcast_to(pixels, (3, *self.input_size)))[None], geometry
+        return np.broadcast_to(pixels, (3, *self.input_size)).copy()[None], geometry
 
     def logits(self, scans: Scan | Sequence[Scan] | Pixels, *, batch: int = 16) -> Float32[np.ndarray, "*n k"]:
         """Scores before softmax: (k,) for one Scan, else (n, k).

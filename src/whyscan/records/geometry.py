@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -82,15 +83,21 @@ def resize(image: Float32[np.ndarray, "c h w"], shape: tuple[int, int]) -> Float
 
 
 def _filter(image: np.ndarray, size: int, axis: int) -> np.ndarray:
-    old = image.shape[axis]
+    moved = np.moveaxis(image, axis, -1) @ _triangles(image.shape[axis], size)
+    return np.ascontiguousarray(np.moveaxis(moved, -1, axis), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)  # the scans of one folder are mostly of one size, and these weights take as long as their use
+def _triangles(old: int, size: int) -> Float32[np.ndarray, "old size"]:
+    """A column of weights for each new sample."""
     ratio = old / size
-    support = max(ratio, 1.0)
     centres = (np.arange(size) + 0.5) * ratio
-    distance = np.abs(np.arange(old)[None, :] + 0.5 - centres[:, None]) / support
+    distance = np.abs(np.arange(old)[None, :] + 0.5 - centres[:, None]) / max(ratio, 1.0)
     weights = np.clip(1.0 - distance, 0.0, None)
     weights /= weights.sum(axis=1, keepdims=True)
-    moved = np.moveaxis(image, axis, -1) @ weights.T.astype(np.float32)
-    return np.ascontiguousarray(np.moveaxis(moved, -1, axis), dtype=np.float32)
+    shared = weights.T.astype(np.float32)
+    shared.flags.writeable = False
+    return shared
 
 
 def _bilinear(maps: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
