@@ -7,9 +7,14 @@ import pytest
 
 from whyscan.data.read import read_scan
 from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.consensus import consensus
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.lime import LIME
 from whyscan.explain.methods import METHODS
+from whyscan.explain.rise import RISE
 from whyscan.explain.segments import Superpixels
+from whyscan.explain.shap import SHAP
+from whyscan.explain.surrogate import Perturbation
 from whyscan.models.backbones import build
 
 
@@ -59,6 +64,38 @@ def test_what_cannot_be_explained_is_refused_before_any_work(toy, scan) -> None:
     with pytest.raises(BadInput, match="looks at no layer"):
         explain_layers(toy, scan, method="lime")
     handle.remove()
+
+
+@pytest.mark.parametrize("method", ["rise", "anchors", "smoothgrad", "gradient_shap"])
+def test_auto_is_for_methods_that_can_tell_when_they_have_settled(toy, scan, method) -> None:
+    with pytest.raises(BadInput, match="cannot tell when it has settled"):
+        explain(toy, scan, method, samples="auto")
+
+
+def test_the_nearest_name_and_the_known_options_are_told(toy, scan) -> None:
+    for typed, meant in (("LIME", "lime"), ("grad-cam", "gradcam"), ("lmie", "lime")):
+        with pytest.raises(BadInput, match=f"try {meant}\\."):
+            explain(toy, scan, typed)
+    with pytest.raises(BadInput, match=r"samples for occlusion. Expected: one of .*stride, window"):
+        explain(toy, scan, "occlusion", samples=100)
+    with pytest.raises(BadInput, match=r"pass LIME\(\)"):
+        explain(toy, scan, LIME)  # type: ignore[arg-type]
+
+
+def test_methods_with_settings_of_their_own_each_play_their_own_game(toy, scan) -> None:
+    cut = Superpixels("grid", 16)
+    few, more = Perturbation(cut, samples=30, engine="float32"), Perturbation(cut, samples=50, engine="float32")
+    asked = {"wide": LIME(few, kernel_width=1.0), "shap": SHAP(more), "narrow": LIME(few), "rise": RISE(samples=20)}
+    found = explain_many(toy, scan, asked, "glioma")
+    assert [each.evaluations for each in found.values()] == [30, 50, 30, 20]
+    assert [each.method for each in found.values()] == ["lime", "shap", "lime", "rise"]
+    assert found["wide"].settings["shared_by"] == ["narrow", "wide"]
+    assert consensus(found).methods == ("wide", "shap", "narrow", "rise")
+    assert explain(toy, scan, SHAP(more), "glioma").digest() == found["shap"].digest()
+
+
+def test_one_name_is_one_method(toy, scan) -> None:
+    assert list(explain_many(toy, scan, "gradcam")) == ["gradcam"]
 
 
 @pytest.mark.real

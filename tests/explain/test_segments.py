@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from whyscan.errors import BadInput
 from whyscan.explain.segments import Superpixels, head, own, renumber, segment
+from whyscan.explain.surrogate import Perturbation, set_up
 from whyscan.records.geometry import Geometry
 
 
@@ -70,20 +73,31 @@ def test_own_labels_follow_the_scan_to_the_models_grid() -> None:
     np.testing.assert_array_equal(found[4:6, 4:6], -1)
     np.testing.assert_array_equal(found[6:, 2:6], 0)
     on_model = np.arange(64).reshape(8, 8) % 3
-    np.testing.assert_array_equal(own(on_model, geometry), on_model)
+    inside = np.pad(np.ones((8, 4), bool), ((0, 0), (2, 2)))
+    np.testing.assert_array_equal(own(on_model, geometry), np.where(inside, on_model, -1))
+
+
+def test_what_a_scan_does_not_fill_is_in_no_game(toy, scan) -> None:
+    padded = replace(toy, input_size=(16, 24), fit="pad")
+    _, geometry, board = set_up(padded, scan, Perturbation(Superpixels("grid", 6), fill=0.9))
+    margin = ~geometry.region_to_model(np.ones(scan.shape, bool))
+    assert margin.any()
+    np.testing.assert_array_equal(board.segments[margin], -1)
+    assert sorted(np.unique(board.segments[~margin])) == list(range(board.players))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"background": "drop"}, {"count": 2.5}, {"count": 1}, {"compactness": 0}, {"algorithm": "voronoi"}]
+)
+def test_superpixels_that_cannot_be_are_refused(wrong) -> None:
+    with pytest.raises(BadInput, match=str(next(iter(wrong.values())))):
+        Superpixels(**wrong)
 
 
 @pytest.mark.parametrize("labels", [np.zeros((4, 2)), np.zeros((3, 2), int)])
 def test_labels_of_another_make_are_refused(labels) -> None:
     with pytest.raises(BadInput, match="label map"):
         own(labels, Geometry.of((4, 2), (8, 8)))
-
-
-def test_bad_settings_are_refused() -> None:
-    with pytest.raises(BadInput, match="one of slic"):
-        segment(head_like(), Superpixels("voronoi"))  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="2 or more"):
-        segment(head_like(), Superpixels(count=1))
 
 
 def test_renumber() -> None:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.anchor_search import Anchor, Event, Pool, Search, lost_without, search
+from whyscan.explain.checks import at_least, between
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Memory, play
 from whyscan.explain.segments import Superpixels
@@ -59,14 +60,11 @@ class Anchors:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        shares = {"precision": self.precision, "risk": self.risk, "tolerance": self.tolerance}
-        for name, value in shares.items():
-            if not 0 < value < 1:
-                raise BadInput(f"{name} {value!r}", "a share between 0 and 1", "0.95, 0.1 and 0.15 are the usual ones")
+        between(0, 1, precision=self.precision, risk=self.risk, tolerance=self.tolerance)
         if not 0 <= self.slack < self.precision:
             raise BadInput(f"slack {self.slack!r}", "0, or some less than the precision", "0.05 is the usual one")
-        if min(self.largest, self.beam) < 1:
-            raise BadInput(f"largest {self.largest}, beam {self.beam}", "1 or more", "raise it")
+        at_least(1, largest=self.largest, beam=self.beam)
+        at_least(4, samples=self.samples)
         self._shared()
 
     def _shared(self) -> Perturbation:

@@ -70,7 +70,8 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
     given = list(attributions.values() if isinstance(attributions, Mapping) else attributions)
     _check(given)
     targets = _common(given, target)
-    methods = tuple(f"{each.method} at {each.layer}" if each.layer else each.method for each in given)
+    names = list(attributions) if isinstance(attributions, Mapping) else [each.method for each in given]
+    methods = tuple(f"{name} at {each.layer}" if each.layer else name for name, each in zip(names, given, strict=True))
     regions = _regions(given)
     labels = given[0].geometry.labels_to_scan(regions)
     area = np.bincount(labels.ravel(), minlength=int(regions.max()) + 1).astype(float)

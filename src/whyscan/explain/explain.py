@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.fills import Fill
 from whyscan.explain.gradcam import Recipe
-from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method
+from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method, settings_table
 from whyscan.explain.segments import Superpixels
 from whyscan.explain.surrogate import Engine, Labels, Perturbation, Surrogate, explain_by_play
 from whyscan.explain.targets import Targets, check, choose_layers
@@ -57,7 +57,7 @@ def explain(
         BadInput: no such method, or an option that it does not have.
         BadTarget, BadScan, BadModel: see their messages.
     """
-    name = method if isinstance(method, str) else type(method).__name__
+    name = method if isinstance(method, str) else registered(method)
     return explain_many(
         classifier, scan, {name: method}, targets, layer=layer, seed=seed, samples=samples,
         superpixels=superpixels, fill=fill, score=score, engine=engine, recipe=recipe, progress=progress,
@@ -90,25 +90,48 @@ def explain_many(
         layer, seed, samples, superpixels, fill, score, engine, recipe: as for `explain`; each goes where it fits.
     """
     check(classifier, targets, scan.label)
+    methods = [methods] if isinstance(methods, str) else methods
     asked = methods if isinstance(methods, Mapping) else {name: name for name in methods}
     options = {
         "layer": layer, "samples": samples, "superpixels": superpixels, "fill": fill, "score": score, "engine": engine,
         "recipe": recipe,
     }  # fmt: skip
     explainers = configure(asked, {name: value for name, value in options.items() if value is not None})
-    playing = {name: each for name, each in explainers.items() if isinstance(each, Surrogate)}
-    found = explain_by_play(classifier, scan, playing, targets, seed=seed, progress=progress) if playing else {}
+    found: dict[str, Attribution] = {}
+    for playing in _games(explainers):
+        found |= explain_by_play(classifier, scan, playing, targets, seed=seed, progress=progress)
     for name, explainer in explainers.items():
-        if name not in playing:
+        if name not in found:
             (found[name],) = explainer(classifier, [scan], targets, seed=seed, progress=progress)
-    return {name: found[name] for name in explainers}
+    return {name: replace(found[name], method=registered(each)) for name, each in explainers.items()}
+
+
+def _games(explainers: Mapping[str, Explainer]) -> list[dict[str, Surrogate]]:
+    """The methods that can share their evaluations, together: those that hide the same in the same way."""
+    games: list[dict[str, Surrogate]] = []
+    for name, each in explainers.items():
+        if isinstance(each, Surrogate):
+            same = (game for game in games if next(iter(game.values())).perturbation == each.perturbation)
+            joined = next(same, None)
+            if joined is None:
+                games.append({name: each})
+            else:
+                joined[name] = each
+    return games
+
+
+def registered(explainer: Explainer) -> str:
+    """The name in `METHODS` of a method with its settings; the name of its class where it has none there."""
+    kind = type(explainer)
+    return next((name for name, each in METHODS.items() if each.explainer is kind), kind.__name__)
 
 
 def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]) -> dict[str, Explainer]:
     """Methods with those options that they have: fields of their own or of their `perturbation`.
 
     Raises:
-        BadInput: no such method; or an option that none of them has.
+        BadInput: no such method; an option that none of them has; or samples="auto" for one that cannot tell when it
+            has settled.
     """
     explainers: dict[str, Explainer] = {}
     cut = options.get("superpixels")
@@ -118,11 +141,17 @@ def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]
     shared = {item.name for item in fields(Perturbation)} & options.keys()
     perturbation = Perturbation(**{name: options[name] for name in shared})
     for name, method in methods.items():
+        if isinstance(method, type):
+            raise BadInput(f"the class {method.__name__}", "a method with its settings", f"pass {method.__name__}()")
         if not isinstance(method, str):
             explainers[name] = method
             continue
         kind = find_method(method).explainer
         has = {item.name for item in fields(kind)}
+        if options.get("samples") == "auto" and "samples" in has:
+            raise BadInput(
+                f'samples "auto" for {method}', "a number: it cannot tell when it has settled", "explain it by itself"
+            )
         given = {option: options[option] for option in options.keys() & has}
         taken |= given.keys()
         if "perturbation" in has:
@@ -131,8 +160,9 @@ def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]
         explainers[name] = kind(**given)
     extra = sorted(options.keys() - taken)
     if extra:
+        known = sorted({option for each in explainers.values() for option in settings_table(each)})
         came = f"{extra[0]} for {', '.join(methods)}"
-        raise BadInput(came, "options that the method has", "leave it out, or set it in the method itself")
+        raise BadInput(came, f"one of {', '.join(known)}", "leave it out, or set it in the method itself")
     return explainers
 
 

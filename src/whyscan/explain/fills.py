@@ -49,7 +49,7 @@ def hidden(
         return _noise(pixels, np.random.default_rng([seed, zlib.crc32(pixels.tobytes())]))
     if fill == "inpaint":
         return _inpaint(pixels, segments)
-    if not isinstance(fill, int | float) or not 0 <= fill <= 1:
+    if not isinstance(fill, int | float) or isinstance(fill, bool) or not 0 <= fill <= 1:
         known = '"mean", "blur", "noise", "inpaint" or a number from 0 to 1'
         raise BadInput(f"fill {fill!r}", known, "choose one of them")
     return np.full_like(pixels, fill)

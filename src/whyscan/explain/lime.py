@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from whyscan.data.scan import Scan
+from whyscan.explain.checks import between
 from whyscan.explain.estimate import Fitted
 from whyscan.explain.measure import Estimand, by_size
 from whyscan.explain.regression import ridge
@@ -55,6 +56,11 @@ class LIME:
     perturbation: Perturbation = field(default_factory=Perturbation)
     kernel_width: float = 0.25
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        between(0, np.inf, kernel_width=self.kernel_width)
+        if self.alpha != 0:
+            between(0, np.inf, alpha=self.alpha)
 
     def sizes(self, players: int) -> Sizes:
         """lime draws each superpixel with probability 1/2, puts the unmasked scan first, and applies its kernel."""

@@ -28,7 +28,7 @@ from whyscan.explain.smoothgrad import SmoothGrad
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
-from whyscan.records.attribution import Attribution
+from whyscan.records.attribution import Attribution, nearest
 
 
 class Explainer(Protocol):
@@ -48,6 +48,11 @@ class Explainer(Protocol):
 @runtime_checkable
 class LayeredExplainer(Explainer, Protocol):
     """A method that looks at any layer, and at all of them for the price of one trace."""
+
+    @property
+    def layer(self) -> str:
+        """The one that it looks at when it is called."""
+        ...
 
     def at(
         self,
@@ -287,7 +292,9 @@ METHODS: dict[str, Method] = {
 def find_method(name: str) -> Method:
     """Raises BadInput for a name that is not in the table."""
     if name not in METHODS:
-        raise BadInput(f"method {name!r}", f"one of {', '.join(METHODS)}", "use one of these names")
+        near = nearest(name, tuple(METHODS))
+        mend = f"try {near}" if near else "use one of these names"
+        raise BadInput(f"method {name!r}", f"one of {', '.join(METHODS)}", mend)
     return METHODS[name]
 
 
@@ -301,19 +308,19 @@ def describe() -> list[dict[str, Any]]:
             "white_box": method.white_box,
             "layered": method.layered,
             "reading": method.reading,
-            "settings": _settings(method.explainer()),
+            "settings": settings_table(method.explainer()),
         }
         for name, method in METHODS.items()
     ]
 
 
-def _settings(explainer: Any) -> dict[str, Any]:
+def settings_table(explainer: Any) -> dict[str, Any]:
     """A dataclass's fields; those of a field that is a dataclass itself stand beside them."""
     found: dict[str, Any] = {}
     for item in fields(explainer):
         value = getattr(explainer, item.name)
         if item.name == "perturbation":
-            found |= _settings(value)
+            found |= settings_table(value)
         else:
             found[item.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     return found

@@ -46,7 +46,7 @@ class Occlusion:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        Perturbation(score=self.score, engine=self.engine)  # refuses what it does not know
+        Perturbation(score=self.score, engine=self.engine, batch=self.batch)  # refuses what it does not know
 
     def __call__(
         self,

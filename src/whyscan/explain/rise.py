@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
+from whyscan.explain.checks import at_least, between
 from whyscan.explain.fills import UNCHANGED, Fill, hidden
 from whyscan.explain.surrogate import Engine, Perturbation
 from whyscan.explain.targets import Targets, check, facts, resolve
@@ -53,10 +54,10 @@ class RISE:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        Perturbation(samples=self.samples, score=self.score, engine=self.engine)  # refuses what it does not know
-        if self.cells < 1 or not 0 < self.probability < 1:
-            came = f"{self.cells} cells shown with probability {self.probability}"
-            raise BadInput(came, "1 cell or more, and a probability between 0 and 1", "7 and 0.5 are the usual ones")
+        Perturbation(score=self.score, engine=self.engine, batch=self.batch)  # refuses what it does not know
+        at_least(4, samples=self.samples)
+        at_least(1, cells=self.cells)
+        between(0, 1, probability=self.probability)
         if self.fill == "inpaint":
             raise BadInput('fill "inpaint" for RISE', '"mean", "blur", "noise" or a number', "choose one of them")
 

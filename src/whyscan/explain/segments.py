@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer
@@ -12,6 +12,7 @@ from skimage.filters import threshold_otsu
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
 from whyscan.errors import BadInput
+from whyscan.explain.checks import at_least, between
 from whyscan.records.geometry import Geometry
 
 Algorithm = Literal["slic", "quickshift", "felzenszwalb", "grid"]
@@ -29,6 +30,9 @@ class Superpixels:
         background: "keep" it in the game, or "leave out" what is not the head. It is kept by default, because
             a marker in a corner is exactly what an audit must be able to see, and because black superpixels
             hidden behind black drop out of the game anyway.
+
+    Raises:
+        BadInput: an unknown algorithm or background, fewer than 2 superpixels, or no compactness.
     """
 
     algorithm: Algorithm = "slic"
@@ -36,18 +40,19 @@ class Superpixels:
     compactness: float = 0.1
     background: Background = "keep"
 
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("superpixels by", self.algorithm, get_args(Algorithm)),
+            ("background", self.background, get_args(Background)),
+        ):
+            if value not in known:
+                raise BadInput(f"{name} {value!r}", f"one of {', '.join(known)}", "choose one of them")
+        at_least(2, superpixels=self.count)
+        between(0, np.inf, compactness=self.compactness)
+
 
 def segment(pixels: Float32[np.ndarray, "c h w"], settings: Superpixels) -> Int32[np.ndarray, "h w"]:
-    """Labels 0..s-1 on the pixels' own grid; -1 is not in the game.
-
-    Raises:
-        BadInput: an unknown algorithm, or fewer than 2 superpixels.
-    """
-    if settings.count < 2:
-        raise BadInput(f"{settings.count} superpixels", "2 or more", "raise the count")
-    if settings.algorithm not in _ALGORITHMS:
-        known = ", ".join(_ALGORITHMS)
-        raise BadInput(f"superpixels by {settings.algorithm!r}", f"one of {known}", "choose one of them")
+    """Labels 0..s-1 on the pixels' own grid; -1 is not in the game."""
     labels = _ALGORITHMS[settings.algorithm](pixels, settings)
     if settings.background == "leave out":
         labels = np.where(head(pixels), labels, -1)
@@ -72,7 +77,12 @@ def own(labels: Integer[np.ndarray, "h w"], geometry: Geometry) -> Int32[np.ndar
     if labels.shape == geometry.scan:
         shifted = np.where(labels < 0, 0, labels.astype(np.int64) + 1)
         labels = geometry.region_to_model(shifted) - 1
-    return renumber(labels)
+    return within(labels, geometry)
+
+
+def within(labels: Integer[np.ndarray, "mh mw"], geometry: Geometry) -> Int32[np.ndarray, "mh mw"]:
+    """The same parts without a letterbox's margin: what that does to a score could not be shown on the scan."""
+    return renumber(np.where(geometry.region_to_model(np.ones(geometry.scan, bool)), labels, -1))
 
 
 def renumber(labels: Integer[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:

@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float64, Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
+from whyscan.explain.checks import at_least
 from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate, estimate_until_settled
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Game, Memory, game, play
 from whyscan.explain.sampling import draw
-from whyscan.explain.segments import Superpixels, own, segment
+from whyscan.explain.segments import Superpixels, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Pixels, Predict, softmax
 from whyscan.models.compiled import PLAIN, fast_predict
@@ -44,7 +45,7 @@ class Perturbation:
 
     Attributes:
         superpixels: how the scan is cut up, or the user's own label map.
-        fill: what a hidden superpixel looks like: "mean" (its own mean, as in lime), "blur", or a value in [0, 1].
+        fill: what a hidden superpixel looks like: "mean" (its own mean, as in lime), or what else `Fill` knows.
         samples: the most evaluations of the model, for all methods that share them together; or "auto": as many as it
             takes for the strongest superpixels of every target to settle, 2,000 at most.
         estimator: "quadrature" learns the game from the coalitions and integrates what it learned; "regression" fits
@@ -70,12 +71,13 @@ class Perturbation:
         ):
             if value not in known:
                 raise BadInput(f"{name} {value!r}", " or ".join(known), "choose one of them")
+        at_least(1, batch=self.batch)
         if self.samples == "auto":
             if self.estimator == "regression":
                 raise BadInput(
                     'samples "auto" with regression', "quadrature", "leave the estimator out, or give samples"
                 )
-        elif not isinstance(self.samples, int) or self.samples < 4:
+        elif not isinstance(self.samples, int) or isinstance(self.samples, bool) or self.samples < 4:
             raise BadInput(f"{self.samples!r} samples", '4 or more, or "auto"', "300 is the default")
 
     @property
@@ -163,7 +165,7 @@ def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Pi
     labels = (
         own(shared.superpixels.map, geometry)
         if isinstance(shared.superpixels, Labels)
-        else segment(pixels[0], shared.superpixels)
+        else within(segment(pixels[0], shared.superpixels), geometry)
     )
     return pixels, geometry, game(pixels[0], labels, shared.fill)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import io
 import json
@@ -219,7 +220,15 @@ def find(name: str, among: Sequence[str], kind: str) -> str:
     if len(matches) == 1:
         return matches[0]
     came = f"{kind} {name!r} is not known" if not matches else f"{kind} {name!r} could be {', '.join(matches)}"
-    raise BadTarget(came, f"one of {', '.join(among)}", "use one of these names")
+    near = nearest(name, among)
+    raise BadTarget(came, f"one of {', '.join(among)}", f"try {near}" if near else "use one of these names")
+
+
+def nearest(name: str, among: Sequence[str]) -> str:
+    """The one that is spelt most like it, whatever the case; "" where none is."""
+    plain = {other.lower(): other for other in among}
+    close = difflib.get_close_matches(name.lower(), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else ""
 
 
 def save_all(path: Path, attributions: Sequence[Attribution]) -> None:
