@@ -54,7 +54,7 @@ def noise() -> Scan:
 @pytest.mark.parametrize("way", ["straight", "sum", "sum in place", "twice", "concatenation"])
 def test_each_weight_is_the_drop_of_the_logit_without_the_channel(way: str, noise: Scan) -> None:
     model = classifier(way)
-    (found,) = AblationCAM(batch=2)(model, [noise], ["a", "b-c"])
+    (found,) = AblationCAM("last", batch=2)(model, [noise], ["a", "b-c"])
     network, pixels = model.network, torch.from_numpy(noise.pixels[None])
     # the plain way: the whole network once per channel, the layer's (last) output changed by hand
     runs = 2 if way == "twice" else 1
@@ -80,16 +80,16 @@ def test_each_weight_is_the_drop_of_the_logit_without_the_channel(way: str, nois
 def test_what_lies_below_runs_for_one_scan_where_the_network_allows_it(way: str, widest: int, noise: Scan) -> None:
     model, sizes = classifier(way), []
     model.network.first.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
-    AblationCAM()(model, [noise])
+    AblationCAM("last")(model, [noise])
     assert sizes[-1] == widest  # after the trial, which settles how it goes on
 
 
 def test_in_logits_whatever_the_sign_of_the_score(noise: Scan) -> None:
     model = classifier("straight")
-    (plain,) = AblationCAM()(model, [noise])
+    (plain,) = AblationCAM("last")(model, [noise])
     original = model.network.forward
     model.network.forward = lambda pixels: original(pixels) - 100  # the same drops, from scores below 0
-    (shifted,) = AblationCAM()(model, [noise])
+    (shifted,) = AblationCAM("last")(model, [noise])
     assert plain.maps.any()
     np.testing.assert_allclose(shifted.maps, plain.maps, atol=1e-4)
 
@@ -131,7 +131,7 @@ def test_nothing_is_left_behind_if_the_network_fails(toy, scan) -> None:
 
     handle = toy.network.head.register_forward_hook(fail)
     with pytest.raises(KeyboardInterrupt):
-        AblationCAM()(toy, [scan])
+        AblationCAM("last")(toy, [scan])
     handle.remove()
     assert not any(module._forward_hooks for module in toy.network.modules())
     assert all(parameter.requires_grad for parameter in toy.network.parameters())

@@ -47,7 +47,7 @@ def test_eigencam_differentiates_nothing_and_has_one_map_for_every_class(toy, sc
     toy.network.register_full_backward_hook(lambda *_: pytest.fail("a backward pass"))
     seen: list[bool] = []
     handle = toy.network.head.register_forward_hook(lambda _m, _i, out: seen.append(out.requires_grad))
-    (found,) = EigenCAM()(toy, [scan])
+    (found,) = EigenCAM("last")(toy, [scan])
     handle.remove()
     assert seen == [False]
     assert (found.maps == found.maps[:1]).all() and found.maps.any()

@@ -29,7 +29,7 @@ def test_by_hand() -> None:
     blue = np.full((2, 2), 0.3)
     scan = Scan(np.stack([red, green, blue]).astype(np.float32), "f00d")
     classifier = Classifier("colours", ("r", "g", "n"), (2, 2), Colours().eval(), (Layer("copy", "copy"),))
-    (found,) = ScoreCAM(engine="float32")(classifier, [scan])
+    (found,) = ScoreCAM("last", engine="float32")(classifier, [scan])
     # seen through red the scan keeps its red, 0.8; through green its green, 0.5; blue is constant: nothing is seen
     scores = {"r": [0.8, 0, 0], "g": [0, 0.5, 0], "n": [0, 0, 0]}
     for t, values in enumerate(scores.values()):
@@ -61,7 +61,7 @@ def test_the_strongest_channels_come_first() -> None:
 def test_fewer_channels_cost_fewer_evaluations_and_all_targets_share_them(toy, scan) -> None:
     calls: list[int] = []
     handle = toy.network.register_forward_hook(lambda _m, inputs, _o: calls.append(len(inputs[0])))
-    (few,) = ScoreCAM(channels=2, engine="float32")(toy, [scan])
+    (few,) = ScoreCAM("last", channels=2, engine="float32")(toy, [scan])
     handle.remove()
     assert calls == [1, 2]
     assert (few.evaluations, few.settings["channels"]) == (2, 2)

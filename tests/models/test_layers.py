@@ -5,6 +5,7 @@ import torchvision
 from torch import nn
 
 from whyscan.errors import BadTarget
+from whyscan.models.backbones import build
 from whyscan.models.layers import evaluating, find_layer, find_layers
 
 
@@ -177,3 +178,25 @@ def test_a_module_that_cannot_serve_is_named_with_the_reason(path, reason):
     with pytest.raises(BadTarget, match=f"'{path}' cannot serve.*{reason}"):
         find_layer(network, (64, 64), full)
     assert _hooks(network) == 0
+
+
+@pytest.mark.parametrize(
+    ("backbone", "path"),
+    [("xception", "act4"), ("resnet50", "layer4"), ("mobilenetv2_035", "bn2"), ("densenet121", "features")],
+)
+def test_the_final_map_is_the_one_that_is_pooled(backbone: str, path: str) -> None:
+    classifier = build(backbone, "none", ("a", "b"), input_size=64)
+    final = classifier.layer("final")
+    assert final.name == path
+    seen = {}
+    trunk = classifier.network.trunk
+    handles = [
+        trunk.get_submodule(path).register_forward_hook(lambda _m, _i, out: seen.update(map=out.clone())),
+        trunk.register_forward_hook(lambda _m, _i, out: seen.update(pooled=out)),
+    ]
+    with torch.no_grad():
+        classifier.network(torch.rand(1, 3, 64, 64))
+    for handle in handles:
+        handle.remove()
+    final_map = seen["map"].relu() if backbone == "densenet121" else seen["map"]  # its last ReLU is no module
+    torch.testing.assert_close(final_map.mean((2, 3)), seen["pooled"])

@@ -109,7 +109,9 @@ def explain(
     method: Annotated[
         list[str] | None, typer.Option("--method", help="gradcam, lime, shap, ...: see `whyscan methods`; repeatable.")
     ] = None,
-    layers: Annotated[str, typer.Option("--layers", help="last, all, or a layer's name.")] = "last",
+    layers: Annotated[
+        str | None, typer.Option("--layers", help="all, last, final, or a layer's name; by default the method's own.")
+    ] = None,
     targets: Annotated[
         str, typer.Option("--targets", help="all, predicted, true, a class, or a contrast A-B.")
     ] = "all",

@@ -46,11 +46,11 @@ class GradCAMPlusPlus:
     """Grad-CAM++: weights from the positive gradients, so that several small objects count as one large one does.
 
     Attributes:
-        layer: a layer's name, its Keras alias, or "last".
+        layer: a layer's name, its Keras alias, "last" or "final" (see `Classifier.layer`).
         batch: how many scans are traced together.
     """
 
-    layer: str = "last"
+    layer: str = "final"
     batch: int = 8
 
     __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
@@ -64,7 +64,7 @@ class HiResCAM:
     is then "below float resolution", and what the map shows is rounding.
     """
 
-    layer: str = "last"
+    layer: str = "final"
     batch: int = 8
 
     __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
@@ -74,7 +74,7 @@ class HiResCAM:
 class XGradCAM:
     """XGrad-CAM: gradients averaged with the activations as weights. Fields as in `GradCAMPlusPlus`."""
 
-    layer: str = "last"
+    layer: str = "final"
     batch: int = 8
 
     __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
@@ -84,7 +84,7 @@ class XGradCAM:
 class LayerCAM:
     """LayerCAM: each place weighted by its own positive gradient; also for early layers. Fields as before."""
 
-    layer: str = "last"
+    layer: str = "final"
     batch: int = 8
 
     __call__, at = at_own_layer, _by(Cam("layercam", "LayerCAM", layercam))
@@ -95,11 +95,11 @@ class EigenCAM:
     """Eigen-CAM: the activations' first principal component, whatever the target. Nothing is differentiated.
 
     Attributes:
-        layer: a layer's name, its Keras alias, or "last".
+        layer: a layer's name, its Keras alias, "last" or "final" (see `Classifier.layer`).
         batch: how many scans are looked at together.
     """
 
-    layer: str = "last"
+    layer: str = "final"
     batch: int = 8
 
     __call__ = at_own_layer

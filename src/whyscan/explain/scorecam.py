@@ -30,14 +30,14 @@ class ScoreCAM:
     """Score-CAM of one layer. One forward pass per channel serves all targets; no gradient is needed.
 
     Attributes:
-        layer: a layer's name, its Keras alias, or "last".
+        layer: a layer's name, its Keras alias, "last" or "final" (see `Classifier.layer`).
         channels: how many of the layer's channels are tried, those of the largest activation (Euclidean norm) first;
             None for all of them, as in the paper. The others get no weight.
         engine: "fast" (bfloat16 where it agrees with float32 on this very scan) or "float32".
         batch: how many masked scans are judged at once.
     """
 
-    layer: str = "last"
+    layer: str = "final"
     channels: int | None = 256
     engine: Engine = "fast"
     batch: int = 16

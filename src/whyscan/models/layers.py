@@ -92,6 +92,21 @@ def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> La
     return layer
 
 
+def final_layer(network: nn.Module, input_size: tuple[int, int], deepest: Layer) -> Layer:
+    """The last map before it is pooled: what the deepest convolution made, after its norm and its activation.
+
+    Args:
+        deepest: the last of `find_layers`; itself the answer where it is a grid of tokens.
+    """
+    if deepest.form != "nchw":
+        return deepest
+    calls = _record(network, input_size, {path: module for path, module in network.named_modules() if path})
+    begin = max(position for position, call in enumerate(calls) if call.path == deepest.path)
+    # of a module and those inside it that end together, the outermost ends last
+    maps = [call for call in calls[begin:] if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1]
+    return Layer(maps[-1].path.removeprefix(_TRUNK), maps[-1].path)
+
+
 def _layer(network: nn.Module, call: _Call, grids: list[tuple[int, int]], input_size: tuple[int, int]) -> Layer | str:
     """The layer that a call makes, or why it makes none."""
     name, shape = call.path.removeprefix(_TRUNK), call.shape

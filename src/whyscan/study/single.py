@@ -25,7 +25,7 @@ def explain_files(
     out: Path,
     methods: Sequence[str],
     *,
-    layers: str = "last",
+    layers: str | None = None,
     targets: str = "all",
     label: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -36,7 +36,7 @@ def explain_files(
     """Explain files, and the images in folders.
 
     Args:
-        layers: for the methods that look at layers: "last", "all", or a name.
+        layers: for the methods that look at layers: "last", "final", "all", or a name; each its own default if None.
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
         agree: whether to write the consensus of the methods as well.
 
@@ -84,14 +84,19 @@ def _stems(sources: Sequence[Path]) -> list[str]:
 
 
 def _explain(
-    classifier: Classifier, scan: Scan, explainers: Mapping[str, Explainer], layers: str, targets: str, seed: int
+    classifier: Classifier,
+    scan: Scan,
+    explainers: Mapping[str, Explainer],
+    layers: str | None,
+    targets: str,
+    seed: int,
 ) -> dict[str, list[Attribution]]:
     """For each method its attributions: of a layered one, shallow to deep."""
     found: dict[str, list[Attribution]] = {}
     others: dict[str, Explainer] = {}
     for name, explainer in explainers.items():
         if isinstance(explainer, LayeredExplainer):
-            chosen = "all" if layers == "all" else [layers]
+            chosen = layers or explainer.layer
             found[name] = list(explain_layers(classifier, scan, targets, layers=chosen, method=explainer).values())
         else:
             others[name] = explainer
