@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadTarget
+from whyscan.errors import BadModel, BadTarget
 from whyscan.explain.cam import batches
 from whyscan.explain.explain import explain_layers
 from whyscan.explain.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
@@ -77,6 +77,25 @@ def test_short_memory_halves_the_batch(toy, scans) -> None:
     assert sizes == [4, 2, 2]
     for one, two in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.maps, two.maps, atol=1e-6)
+
+
+class Root(nn.Module):
+    """The square root of a feature that is 0: finite, with a slope that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.conv(pixels).mean((2, 3)).sqrt()
+
+
+def test_a_gradient_that_is_not_finite_is_named(scan) -> None:
+    classifier = Classifier("root", ("a", "b", "c"), (16, 16), Root().eval(), (Layer("conv", "conv"),))
+    with pytest.raises(BadModel, match="Grad-CAM of layer 'conv' is NaN or infinite"):
+        GradCAM("conv")(classifier, [scan])
 
 
 @pytest.mark.parametrize("explainer", FAMILY)

@@ -87,6 +87,24 @@ def test_scans_of_a_batch_do_not_touch_each_other(method, toy: Classifier, scans
         np.testing.assert_allclose(each.maps, alone.maps, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("method", [Saliency(batch=4), SmoothGrad(samples=4, batch=4)])
+def test_short_memory_halves_the_batch(method, toy: Classifier, scans) -> None:
+    expected = method(toy, scans)
+    sizes: list[int] = []
+
+    def hook(_module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = toy.network.register_forward_pre_hook(hook)
+    found = method(toy, scans)
+    handle.remove()
+    assert 4 in sizes and 2 in sizes
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.maps, two.maps, atol=1e-5)
+
+
 def test_blank_maps_say_why(toy: Classifier, linear: Classifier, scan) -> None:
     with torch.no_grad():
         linear.network.slopes[0] = 0

@@ -14,9 +14,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from whyscan.data.scan import Scan
+from whyscan.errors import BadModel
 from whyscan.explain.blank import CLASS_TOKEN, NO_GRADIENT, diagnose
 from whyscan.explain.cam_kernels import Signed
-from whyscan.explain.targets import Targets, facts, resolve
+from whyscan.explain.targets import Targets, facts, resolve, stacked
 from whyscan.explain.trace import Reduced, Tracer, tracing
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
@@ -217,9 +218,7 @@ def _traced(
             row, factor = cam.rows(case.rows, case.logits)
             weights.append(row)
             factors.append(factor)
-        # "predicted" and "true" may be one class or two: shorter lists are filled up with targets of weight 0
-        most = max(len(row) for row in weights)
-        return torch.from_numpy(np.stack([np.pad(row, ((0, most - len(row)), (0, 0))) for row in weights]))
+        return torch.from_numpy(stacked(weights))
 
     kernels = {layer.path: partial(_keep, cam, layer) for layer in layers}
     traced = run(stack(classifier, prepared), rows, kernels)
@@ -232,6 +231,9 @@ def _traced(
 def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
     activation, gradient = to_channels(output, layer), to_channels(slope, layer)
     signed = cam.kernel(activation, gradient)
+    if not bool(torch.isfinite(signed).all()):
+        came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
+        raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")
     words = [cam.diagnose(*each) for each in zip(signed, activation, gradient, strict=True)]
     if layer.prefix and NO_GRADIENT in words:
         read = slope[:, : layer.prefix].flatten(1).any(1).tolist()

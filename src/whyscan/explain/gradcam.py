@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
 from whyscan.explain.cam import Cam, Maps, at_own_layer, explain_at
 from whyscan.explain.cam_kernels import combine, guided_sum
+from whyscan.explain.gradients import softmax_slopes
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
@@ -77,17 +79,13 @@ def softmax_rows(
 ) -> tuple[Float[np.ndarray, "t k"], Float64[np.ndarray, " t"]]:
     """The gradient of the softmax scores r . p with respect to the logits, as a direction and a size.
 
-    d (r . p) / d z_i = p_i sum_k p_k (r_i - r_k), which for a class t is p_t (e_t - p). Its size is half the sum of
-    its magnitudes, p_t (1 - p_t) for a class. Both in float64 and without a difference of nearly equal numbers, so
-    that also what is far below float32's 1 - p can be told from nothing.
+    The size is half the sum of its magnitudes, p_t (1 - p_t) for a class; in float64, since it is far below float32
+    for a model that is sure, and kept apart so that the network is differentiated by numbers near 1.
 
     Returns:
         The gradients divided by their sizes, and the sizes. Where a size is 0 so is the gradient.
     """
-    exact = np.exp(logits.astype(np.float64) - logits.max())
-    p = exact / exact.sum()
-    wide = rows.astype(np.float64)
-    slopes = p * ((wide[:, :, None] - wide[:, None, :]) @ p)
+    slopes = softmax_slopes(torch.from_numpy(logits)[None], torch.from_numpy(rows))[0].numpy()
     sizes = np.abs(slopes).sum(1) / 2
     return (slopes / np.where(sizes > 0, sizes, 1)[:, None]).astype(np.float32), sizes
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
-from whyscan.explain.targets import Targets, facts, resolve
+from whyscan.explain.targets import Targets, facts, resolve, stacked
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
 from whyscan.models.layers import evaluating
 from whyscan.progress import Progress
@@ -57,18 +58,23 @@ def score_values(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -
 
 
 def score_rows(logits: Float[Tensor, "n k"], weights: Weights, score: Score) -> Float[Tensor, "n t k"]:
-    """The derivatives of the targets' scores by the logits.
+    """The derivatives of the targets' scores by the logits."""
+    rows = weights.to(logits.device).expand(len(logits), *weights.shape[-2:])
+    return (softmax_slopes(logits, rows) if score == "probability" else rows).to(logits)
 
-    For "probability" and weights w that is p_i (w_i - w . p); for one class, p_t (e_t - p).
+
+def softmax_slopes(logits: Float[Tensor, "n k"], weights: Weights) -> Float64[Tensor, "n t k"]:
+    """The derivatives of weighted probabilities w . p by the logits: p_i (w_i - w . p); of one class, p_t (e_t - p).
+
+    In float64 and without a difference of nearly equal numbers, so that also what is far below float32's 1 - p can be
+    told from nothing.
     """
-    rows = weights.to(logits.device, torch.float64).expand(len(logits), *weights.shape[-2:])
-    if score == "probability":
-        p = logits.double().softmax(1)[:, None]
-        # weights count from that of the likeliest class, which changes nothing but that a sure model's 1 - p is then
-        # a sum of small numbers and not a difference of nearly equal ones
-        rows = rows - rows.gather(2, p.argmax(2, keepdim=True).expand(*rows.shape[:2], 1))
-        rows = p * (rows - (rows * p).sum(2, keepdim=True))
-    return rows.to(logits)
+    p = logits.double().softmax(1)[:, None]
+    wide = weights.to(p).expand(len(p), *weights.shape[-2:])
+    # weights count from that of the likeliest class, which changes nothing but that a sure model's 1 - p is then a sum
+    # of small numbers
+    wide = wide - wide.gather(2, p.argmax(2, keepdim=True).expand(*wide.shape[:2], 1))
+    return p * (wide - (wide * p).sum(2, keepdim=True))
 
 
 def input_gradients(
@@ -156,26 +162,36 @@ def gradients_of(
     A callback and not a generator, which would leave the network frozen for as long as somebody holds on to it.
     """
     found: list[R] = []
+
+    def work(piece: slice) -> list[tuple[Question, Tensor]]:
+        return _differentiate(classifier, scans[piece], targets, score, forward or classifier.network)
+
     with frozen(classifier.network):
-        for start in range(0, len(scans), batch):
-            part = scans[start : start + batch]
-            prepared = [classifier.prepare(scan) for scan in part]
-            pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in prepared])).to(classifier.device)
-            asked: list[tuple[tuple[str, ...], np.ndarray]] = []
-
-            def weights(logits: Tensor, part: Sequence[Scan] = part, asked: list = asked) -> Tensor:
-                for row, scan in zip(logits.cpu().numpy(), part, strict=True):
-                    asked.append(resolve(classifier, targets, row, scan.label))
-                # "predicted" and "true" may be one class or two: shorter lists are filled up with weights of 0
-                most = max(len(names) for names, _ in asked)
-                return torch.from_numpy(np.stack([np.pad(rows, ((0, most - len(rows)), (0, 0))) for _, rows in asked]))
-
-            logits, gradients = input_gradients(forward or classifier.network, pixels, weights, score)
-            for i, (scan, (names, rows)) in enumerate(zip(part, asked, strict=True)):
-                own = torch.from_numpy(rows).to(classifier.device)
-                question = Question(scan, prepared[i][1], pixels[i], logits[i].cpu().numpy(), names, own)
-                found.append(use(question, gradients[i, : len(names)]))
+        for some in halving(work, len(scans), batch):
+            found += [use(question, gradients) for question, gradients in some]
             progress("gradients", len(found), len(scans))
+    return found
+
+
+def _differentiate(
+    classifier: Classifier, scans: Sequence[Scan], targets: Targets, score: Score, forward: Forward
+) -> list[tuple[Question, Float[Tensor, "t c h w"]]]:
+    """One batch."""
+    prepared = [classifier.prepare(scan) for scan in scans]
+    pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in prepared])).to(classifier.device)
+    asked: list[tuple[tuple[str, ...], Float32[np.ndarray, "t k"]]] = []
+
+    def weights(logits: Tensor) -> Tensor:
+        for row, scan in zip(logits.cpu().numpy(), scans, strict=True):
+            asked.append(resolve(classifier, targets, row, scan.label))
+        return torch.from_numpy(stacked([rows for _, rows in asked]))
+
+    logits, gradients = input_gradients(forward, pixels, weights, score)
+    found = []
+    for i, (scan, (names, rows)) in enumerate(zip(scans, asked, strict=True)):
+        own = torch.from_numpy(rows).to(classifier.device)
+        question = Question(scan, prepared[i][1], pixels[i], logits[i].cpu().numpy(), names, own)
+        found.append((question, gradients[i, : len(names)]))
     return found
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from whyscan.explain.gradients import Forward, Weights, input_gradients
+from whyscan.models.batches import halving
 from whyscan.records.attribution import Score
 
 _SMALLEST, _ROUNDING = 1e-6, 1e-4
@@ -34,8 +36,9 @@ def group_sums(
     """
     left, total, group = iter(points), None, 0
     while part := list(islice(left, batch)):
-        _, gradients = input_gradients(forward, torch.stack([point.pixels for point in part]), weights, score)
-        for point, gradient in zip(part, gradients, strict=True):
+        pixels = torch.stack([point.pixels for point in part])
+        pieces = halving(partial(_gradients, forward, pixels, weights, score), len(part), len(part))
+        for point, gradient in zip(part, chain.from_iterable(pieces), strict=True):
             if total is not None and point.group != group:
                 yield total
                 total = None
@@ -43,6 +46,10 @@ def group_sums(
             total, group = term if total is None else total + term, point.group
     if total is not None:
         yield total
+
+
+def _gradients(forward: Forward, pixels: Tensor, weights: Weights, score: Score, piece: slice) -> Tensor:
+    return input_gradients(forward, pixels[piece], weights, score)[1]
 
 
 def mean_and_error(groups: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,14 @@ def check(classifier: Classifier, targets: Targets, label: str | None) -> None:
     resolve(classifier, targets, np.zeros(len(classifier.classes), np.float32), label)
 
 
+def stacked(rows: Sequence[Float32[np.ndarray, "_ k"]]) -> Float32[np.ndarray, "n t k"]:
+    """Several scans' rows as one array: "predicted" and "true" may be one class or two, so that shorter ones are
+    filled up with rows of 0.
+    """
+    most = max(len(each) for each in rows)
+    return np.stack([np.pad(each, ((0, most - len(each)), (0, 0))) for each in rows])
+
+
 def choose_layers(classifier: Classifier, layers: str | Sequence[str]) -> list[Layer]:
     """Layers by their names, each once, in the order asked for; "all" is shallow to deep.
 
