@@ -10,6 +10,7 @@ import pytest
 from whyscan.errors import BadTarget
 from whyscan.records.attribution import Attribution
 from whyscan.records.geometry import Geometry
+from whyscan.render import colour
 
 
 @pytest.fixture
@@ -60,6 +61,28 @@ def test_units_name_what_the_numbers_are(attribution: Attribution) -> None:
         score="probability",
     )
     assert weighted.unit == "change of probability"
+
+
+def test_headings_call_a_method_by_its_title(attribution: Attribution) -> None:
+    named = replace(attribution, heading="Grad-CAM")
+    assert named.headline == "Grad-CAM · conv · <b>m</b>"
+    assert named.plot().get_suptitle() == named.headline
+    assert attribution.headline == "gradcam · conv · <b>m</b>"
+
+
+def test_a_figure_says_how_far_to_trust_it_and_outlines_the_lesion(attribution: Attribution) -> None:
+    region = np.zeros((16, 16), bool)
+    region[4:8, 4:8] = True
+    doubtful = replace(
+        attribution, evaluations=300, converged=False, measured={"precision": (0.97, 1.0)},
+        diagnosis=("there", "negative everywhere"), region=region,
+    )  # fmt: skip
+    figure = doubtful.plot()
+    words = figure.get_supxlabel()
+    assert "From 300 evaluations" in words and "not settled" in words and "Precision: glioma 0.97, none 1." in words
+    _, first, second, *_ = (axis.get_title() for axis in figure.axes)
+    assert "there" not in first and second.endswith("negative everywhere")
+    assert (figure.axes[1].images[0].get_array()[4, 4] == colour.OUTLINE).all()
 
 
 def test_notebooks_get_an_escaped_picture(attribution: Attribution) -> None:

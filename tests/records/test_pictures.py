@@ -12,6 +12,7 @@ from PIL import Image
 from whyscan.records import pictures
 from whyscan.records.attribution import Attribution
 from whyscan.records.geometry import Geometry
+from whyscan.render import figures
 
 
 @pytest.fixture
@@ -36,6 +37,14 @@ def size(png: bytes) -> tuple[int, int]:
         return picture.size
 
 
+def tints(attribution: Attribution) -> tuple[bool, bool]:
+    """Whether there is green, and magenta, in the classic picture."""
+    (drawn,) = (axis.images[0].get_array() for axis in pictures._superpixels(attribution).axes)
+    picture = np.asarray(drawn, int)
+    excess = picture[..., 1] - (picture[..., 0] + picture[..., 2]) / 2
+    return bool((excess > 5).any()), bool((excess < -5).any())
+
+
 def test_layers_are_stacked_target_by_target(layer: Attribution) -> None:
     layers = [replace(layer, layer=f"conv{i}") for i in range(12)]
     one = size(pictures.sheet([replace(each, targets=("a",), maps=each.maps[:1]) for each in layers]))
@@ -57,3 +66,17 @@ def test_superpixels_get_their_second_picture(layer: Attribution) -> None:
     weights = np.array([[0.5, -0.2, 0.1, 0], [-0.5, 0.2, -0.1, 0]], np.float32)
     lime = replace(layer, method="lime", maps=None, segments=segments, weights=weights, signed=True, layer=None)
     assert size(pictures.sheet([lime]))[1] > 1.5 * size(pictures.sheet([layer]))[1]
+    # without signs it would say nothing that the heat map does not
+    anchors = replace(lime, method="anchors", weights=np.abs(weights), signed=False)
+    assert size(pictures.sheet([anchors])) == size(figures.to_png(anchors.plot()))
+
+
+def test_signs_that_are_not_told_from_zero_are_not_shown(layer: Attribution) -> None:
+    segments = np.arange(96 * 96, dtype=np.int32).reshape(96, 96) // (96 * 48)
+    weights = np.array([[0.5, -0.2]], np.float32)
+    lime = replace(layer, targets=("a",), maps=None, segments=segments, weights=weights, signed=True, region=None)
+    sure = np.stack([weights - 0.1, weights + 0.1], -1)
+    unsure = np.stack([weights - 0.3, weights + 0.3], -1)
+    told, hidden, unknown = (tints(replace(lime, intervals=each)) for each in (sure, unsure, None))
+    assert told == unknown == (True, True)
+    assert hidden == (True, False)

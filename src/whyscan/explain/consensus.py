@@ -86,6 +86,7 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
     attribution = replace(
         given[0],
         method="consensus",
+        heading=f"Consensus of {', '.join(each.heading or each.method for each in given)}",
         quantity="times each map's mean strength",
         targets=targets,
         maps=None,

@@ -103,7 +103,7 @@ def explain_many(
     for name, explainer in explainers.items():
         if name not in found:
             (found[name],) = explainer(classifier, [scan], targets, seed=seed, progress=progress)
-    return {name: replace(found[name], method=registered(each)) for name, each in explainers.items()}
+    return {name: _named(found[name], each) for name, each in explainers.items()}
 
 
 def _games(explainers: Mapping[str, Explainer]) -> list[dict[str, Surrogate]]:
@@ -118,6 +118,11 @@ def _games(explainers: Mapping[str, Explainer]) -> list[dict[str, Surrogate]]:
             else:
                 joined[name] = each
     return games
+
+
+def _named(attribution: Attribution, explainer: Explainer) -> Attribution:
+    name = registered(explainer)
+    return replace(attribution, method=name, heading=METHODS[name].title if name in METHODS else "")
 
 
 def registered(explainer: Explainer) -> str:
@@ -198,4 +203,4 @@ def explain_layers(
     # modules that are not listed follow no order that is known here, so none is made up for the others
     chosen = known if set(chosen) <= set(known) else chosen
     (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
-    return {layer.name: attribution for layer, attribution in zip(chosen, found, strict=True)}
+    return {layer.name: _named(attribution, explainer) for layer, attribution in zip(chosen, found, strict=True)}

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 
 from whyscan.errors import BadRun, BadTarget
 from whyscan.records import files
+from whyscan.records.facts import facts, note
 from whyscan.records.geometry import Geometry
 from whyscan.render import colour, overlay
 
@@ -38,6 +39,7 @@ class Attribution:
 
     Attributes:
         method: the registered name of the method.
+        heading: how headings call the method; "" where it is only known by its name.
         targets: what was explained, by name: a class, or a contrast "glioma-meningioma".
         geometry: how the scan's grid maps to the model's grid.
         classes: the classifier's classes, in the order of `probabilities`.
@@ -91,6 +93,7 @@ class Attribution:
     source: str = ""
     seed: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    heading: str = ""
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.segments is None or self.weights is None):
@@ -169,24 +172,32 @@ class Attribution:
         from whyscan.render import figures  # matplotlib takes half a second to import: only those who plot wait
 
         chosen = self.targets if target is None else (self.targets[self.index(target)],)
-        panels = [(self.title(name), self.values[self.index(name)]) for name in chosen]
+        panels = [(self.panel_title(name), self.values[self.index(name)]) for name in chosen]
         return figures.attribution(
             self.background(),
             panels,
             signed=self.signed,
             unit=self.unit,
-            title=self._headline(),
+            title=self.headline,
             share=self.share,
             caption=colour.convention(self.signed, self.quantity),
+            notes=facts(self),
+            region=self.region,
         )
 
-    def _headline(self) -> str:
-        return " · ".join(part for part in (self.method, self.layer or "", self.model) if part)
+    def panel_title(self, target: str) -> str:
+        """The title, and what is wrong with the map if anything is."""
+        return ", ".join(part for part in (self.title(target), note(self, target)) if part)
+
+    @property
+    def headline(self) -> str:
+        """Method, layer and model."""
+        return " · ".join(part for part in (self.heading or self.method, self.layer or "", self.model) if part)
 
     def _repr_html_(self) -> str:
         from whyscan.render import figures
 
-        return figures.html(self.plot(), f"{self._headline()}: {', '.join(self.title(name) for name in self.targets)}")
+        return figures.html(self.plot(), f"{self.headline}: {', '.join(self.title(name) for name in self.targets)}")
 
     def digest(self) -> str:
         """A hash of the numbers and of what they are about; equal attributions have equal digests."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
+from whyscan.records.facts import note, told_from_zero
 from whyscan.records.geometry import Geometry
 from whyscan.render import figures, overlay
 
@@ -29,7 +30,7 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
         strips = [figures.to_png(_strip(attributions, target)) for target in first.targets]
         return _stack(strips)
     parts = [figures.to_png(first.plot())]
-    if first.segments is not None:
+    if first.segments is not None and first.signed:
         parts.append(figures.to_png(_superpixels(first)))
     return _stack(parts)
 
@@ -37,20 +38,29 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
 def _strip(attributions: Sequence[Attribution], target: str) -> Figure:
     # hundreds of overlays of full size would take long to draw
     small = [shown_at(each, TILE) if max(each.background().shape[:2]) > TILE else each for each in attributions]
-    panels = [(each.layer or each.method, each.overlay(target)) for each in small]
+    names = [", ".join(filter(None, (each.layer or each.method, note(each, target)))) for each in small]
+    panels = [(name, each.overlay(target)) for name, each in zip(names, small, strict=True)]
     first = attributions[0]
-    title = f"{first.title(target)}\n{first.method}, every layer from shallow to deep, each on its own scale"
+    headline = replace(first, layer=None).headline
+    title = f"{first.title(target)}\n{headline}, every layer from shallow to deep, each on its own scale"
     return figures.layer_strip(panels, title=title)
 
 
 def _superpixels(attribution: Attribution) -> Figure:
-    assert attribution.segments is not None
+    assert attribution.segments is not None and attribution.weights is not None
     segments = attribution.geometry.labels_to_scan(attribution.segments)
-    panels = [
-        (attribution.title(target), overlay.superpixels(attribution.values[row], segments, attribution.background()))
+    # signs are shown whatever the size, so one that could as well be the other is not
+    sure = told_from_zero(attribution)
+    weights = attribution.weights if sure is None else np.where(sure, attribution.weights, np.float32(0))
+    shown = replace(attribution, weights=weights)
+    background = attribution.background()
+    panels = [("scan", overlay.rgb(background))]
+    panels += [
+        (attribution.panel_title(target), overlay.superpixels(shown.values[row], segments, background))
         for row, target in enumerate(attribution.targets)
     ]
-    title = f"{attribution.method}: the strongest superpixels, green for the target, magenta against"
+    which = "the strongest superpixels" + ("" if sure is None else " whose 95 % interval leaves out 0")
+    title = f"{attribution.headline}: {which}, green for the target, magenta against, whatever their size"
     return figures.layer_strip(panels, columns=5, tile=2.5, title=title)
 
 

@@ -7,10 +7,11 @@ import html as escape
 import io
 import re
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -34,6 +35,8 @@ def attribution(
     alpha: float = 0.7,
     share: float = 1.0,
     caption: str | None = None,
+    notes: Sequence[str] = (),
+    region: Bool[np.ndarray, "h w"] | None = None,
 ) -> Figure:
     """The scan and, beside it, one overlay a panel (title, values), all on one scale with a colour bar.
 
@@ -42,24 +45,29 @@ def attribution(
         title: a line over all panels.
         share: of a map's values that the scale spans; those beyond are painted like its ends, and the bar says so.
         caption: what the colours mean; the convention if left out.
+        notes: sentences below it.
+        region: a known lesion, to outline.
     """
     limit = colour.limit_of(*(values for _, values in panels), share=share)
     columns = min(len(panels) + 1, 5)
     rows = -(-(len(panels) + 1) // columns)
-    figure = _figure(2.5 * columns + 0.7, 2.95 * rows + 0.6)
+    width = 2.5 * columns + 0.7
+    words = [caption or colour.convention(signed), *(line for each in notes for line in wrap(each, round(16 * width)))]
+    lines = max(_wrapped(name).count("\n") + 1 for name, _ in panels) if panels else 1
+    figure = _figure(width, (2.7 + 0.15 * lines) * rows + 0.4 + 0.15 * len(words))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     pictures = [("scan", overlay.rgb(background))]
     pictures += [(name, overlay.heat(v, background, signed=signed, limit=limit, alpha=alpha)) for name, v in panels]
     for axis in axes:
         axis.set_axis_off()
     for axis, (name, picture) in zip(axes, pictures, strict=False):
-        axis.imshow(picture)
+        axis.imshow(picture if region is None else overlay.contour(picture, region))
         _text(axis, _wrapped(name))
     if share < 1:
-        unit = f"{unit} ({1 - share:.0%} of the pixels lie beyond)"
+        unit = f"{unit} (up to {1 - share:.0%} of the pixels lie beyond)"
     _colour_bar(figure, list(axes), signed=signed, limit=limit, unit=unit, alpha=alpha)
     figure.suptitle(title, fontsize=9, parse_math=False)
-    figure.supxlabel(caption or colour.convention(signed), fontsize=8)
+    figure.supxlabel("\n".join(words), fontsize=7.5, parse_math=False)
     return figure
 
 

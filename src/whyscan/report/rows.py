@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from whyscan.records.attribution import Attribution
+from whyscan.records.facts import facts
 from whyscan.render import colour
 from whyscan.report import captions, pictures
 from whyscan.report.captions import Caption
 from whyscan.report.pictures import Bar, Picture
-from whyscan.report.words import number, plural
+from whyscan.report.words import number
 
 _STRIP = 64  # tiles in a strip at most; deeper networks are thinned evenly, the last layer always among them
 _SHARED = 12  # layers in the comparison of two models
@@ -65,28 +66,7 @@ def classes(attribution: Attribution | None, what: str, caption: Caption, *, who
     panels = [pictures.heat(attribution, target, end=end) for target in attribution.targets]
     heading = what if whole_heading else f"{what}, every class: {attribution.model}"
     scale = pictures.bar(end, attribution.unit, signed=attribution.signed)
-    return Row(heading, panels, caption, scale, signed=attribution.signed, notes=_facts(attribution))
-
-
-def _facts(attribution: Attribution) -> list[str]:
-    """How sure the map is of itself, as far as its method knows."""
-    facts = []
-    if attribution.evaluations:
-        facts.append(f"From {plural(attribution.evaluations, 'evaluation')} of the model.")
-    if attribution.intervals is not None:
-        apart = np.count_nonzero((attribution.intervals[..., 0] > 0) | (attribution.intervals[..., 1] < 0), axis=1)
-        total = attribution.intervals.shape[1]
-        told = ", ".join(f"{target} {n} of {total}" for target, n in zip(attribution.targets, apart, strict=True))
-        facts.append(f"Superpixels whose 95 % interval leaves out 0: {told}.")
-    if attribution.converged is not None:
-        facts.append(
-            "The ranking had settled." if attribution.converged else "The ranking had not settled: read it with care."
-        )
-    if attribution.deviation:
-        facts.append(
-            f"Computed by {attribution.engine}, at most {number(attribution.deviation)} from the float32 model."
-        )
-    return facts
+    return Row(heading, panels, caption, scale, signed=attribution.signed, notes=facts(attribution))
 
 
 def strips(layers: Sequence[Attribution]) -> list[Row]:
