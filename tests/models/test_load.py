@@ -82,3 +82,20 @@ def test_a_dict_is_refused_by_its_keys() -> None:
 def test_scores_are_checked() -> None:
     with pytest.raises(BadModel, match="'odds'"):
         opened(logits(3), scores="odds")
+
+
+def test_layers_are_called_alike_however_a_network_is_wrapped() -> None:
+    plain, sigmoid = opened(logits(2), 2), opened(logits(1), 2)
+    meant = opened(nn.Sequential(*logits(2), nn.Softmax(1)), 2, scores="probability")
+    names = [layer.name for layer in plain.layers]
+    assert names and all("trunk" not in name for name in names)
+    assert [layer.name for layer in sigmoid.layers] == [layer.name for layer in meant.layers] == names
+    for classifier in (plain, sigmoid, meant):
+        for layer in classifier.layers:
+            assert classifier.layer(layer.name) == classifier.layer(layer.path) == layer
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_width_are_named(kind: torch.dtype) -> None:
+    with pytest.raises(BadModel, match=r"not float32: pass model\.float\(\)"):
+        opened(logits(3).to(kind))

@@ -52,6 +52,11 @@ class Layer:
     grid: tuple[int, int] | None = None
 
 
+def layer_name(path: str) -> str:
+    """A module's name without that of the trunk that it is in, also where the whole network is wrapped once more."""
+    return path.removeprefix("network.trunk.").removeprefix("trunk.")
+
+
 class Network(nn.Module):
     """pixels in [0, 1] -> logits: normalisation, trunk and head in one differentiable module."""
 
@@ -128,8 +133,8 @@ class Classifier:
         for layer in self.layers:
             if name and name in (layer.name, layer.alias, layer.path):
                 return layer
-        modules = {path.removeprefix("trunk."): path for path, _ in self.network.named_modules() if path}
-        if path := modules.get(name.removeprefix("trunk.")):
+        modules = {layer_name(path): path for path, _ in self.network.named_modules() if path}
+        if path := modules.get(layer_name(name)):
             from whyscan.models.layers import find_layer  # it makes Layers, so it imports this module
 
             return find_layer(self.network, self.input_size, path)

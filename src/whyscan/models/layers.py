@@ -16,11 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from whyscan.errors import BadTarget
-from whyscan.models.classifier import Layer
+from whyscan.models.classifier import Layer, layer_name
 from whyscan.models.keras_names import keras_names
 from whyscan.models.tokens import attention_blocks, form_of, token_grid
-
-_TRUNK = "trunk."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
             if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1:
                 grids.append((call.shape[2], call.shape[3]))
                 if last[call.path] == position and not _fused(convolutions[call.path], call, readers):
-                    layers.append(Layer(call.path.removeprefix(_TRUNK), call.path))
+                    layers.append(Layer(layer_name(call.path), call.path))
         elif last[call.path] == position:
             layer = _layer(network, call, grids, input_size)
             # an attention block with channels first is one of a convolutional network, whose convolutions are listed
@@ -84,7 +82,7 @@ def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> La
     if isinstance(layer, Layer) and not _grid_is_read(network, input_size, layer):
         layer = f"after it the network reads only its first tokens ({layer.prefix}), so that its grid has no gradient"
     if isinstance(layer, str):
-        name = path.removeprefix(_TRUNK)
+        name = layer_name(path)
         raise BadTarget(
             f"layer {name!r} cannot serve: {layer}", "a grid of channels on the way to the scores",
             "take one of classifier.layers, such as the input or first norm of the last block",
@@ -104,12 +102,12 @@ def final_layer(network: nn.Module, input_size: tuple[int, int], deepest: Layer)
     begin = max(position for position, call in enumerate(calls) if call.path == deepest.path)
     # of a module and those inside it that end together, the outermost ends last
     maps = [call for call in calls[begin:] if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1]
-    return Layer(maps[-1].path.removeprefix(_TRUNK), maps[-1].path)
+    return Layer(layer_name(maps[-1].path), maps[-1].path)
 
 
 def _layer(network: nn.Module, call: _Call, grids: list[tuple[int, int]], input_size: tuple[int, int]) -> Layer | str:
     """The layer that a call makes, or why it makes none."""
-    name, shape = call.path.removeprefix(_TRUNK), call.shape
+    name, shape = layer_name(call.path), call.shape
     if not call.made:
         return "its output is not one tensor"
     if shape[0] == 1 and len(shape) == 4:

@@ -113,9 +113,9 @@ def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
         with torch.inference_mode():
             out = network(levels.expand(3, 3, *size))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise BadModel(
-            f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", "check input_size"
-        ) from error
+        wide = all(parameter.dtype == torch.float32 for parameter in network.parameters())
+        mend = "check input_size" if wide else "its weights are not float32: pass model.float()"
+        raise BadModel(f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", mend) from error
     if isinstance(out, Mapping):
         came = f"the module answered with a dict of {', '.join(map(repr, out))}"
         raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns the one with the logits")
