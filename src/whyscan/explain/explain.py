@@ -155,7 +155,9 @@ def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]
         has = {item.name for item in fields(kind)}
         if options.get("samples") == "auto" and "samples" in has:
             raise BadInput(
-                f'samples "auto" for {method}', "a number: it cannot tell when it has settled", "explain it by itself"
+                f'samples "auto" for {method}',
+                "a number: it cannot tell when it has settled",
+                "give a number, or explain it by itself",
             )
         given = {option: options[option] for option in options.keys() & has}
         taken |= given.keys()
