@@ -85,3 +85,19 @@ def test_curves_say_what_the_table_says() -> None:
 def test_html_escapes_its_alternative_text() -> None:
     text = figures.html(figures.curves(ROWS, ""), '"><script>')
     assert text.startswith('<img alt="&quot;&gt;&lt;script&gt;" src="data:image/png;base64,')
+
+
+@pytest.mark.parametrize("panels", [1, 4])
+def test_no_heading_and_no_note_is_cut_off(panels: int) -> None:
+    words = " ".join(["explanation"] * 30)
+    drawn = [
+        figures.attribution(SCAN, [("a", RAMP)] * panels, signed=True, unit="logit", title=words, notes=[words]),
+        figures.layer_strip([("a", np.zeros((40, 40, 3), np.uint8))] * panels, tile=2.5, title=words),
+    ]
+    for figure in drawn:
+        figure.canvas.draw()
+        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        for text in filter(None, (figure._suptitle, figure._supxlabel)):  # type: ignore[attr-defined]
+            box = text.get_window_extent(renderer)
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+            assert box.y0 >= 0 and box.y1 <= figure.bbox.height

@@ -54,7 +54,8 @@ def attribution(
     width = 2.5 * columns + 0.7
     words = [caption or colour.convention(signed), *(line for each in notes for line in wrap(each, round(16 * width)))]
     lines = max(_wrapped(name).count("\n") + 1 for name, _ in panels) if panels else 1
-    figure = _figure(width, (2.7 + 0.15 * lines) * rows + 0.4 + 0.15 * len(words))
+    title = _fitted(title, width)
+    figure = _figure(width, (2.7 + 0.15 * lines) * rows + 0.4 + 0.15 * (len(words) + title.count("\n")))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     pictures = [("scan", overlay.rgb(background))]
     pictures += [(name, overlay.heat(v, background, signed=signed, limit=limit, alpha=alpha)) for name, v in panels]
@@ -90,7 +91,8 @@ def layer_strip(
     line, pitch = size / 72 * per_inch, round(tile * per_inch)
     head = round((1.3 * lines + 1) * line)
     whole = np.full((rows * (height + head), columns * pitch, 3), 255, np.uint8)
-    figure = _figure(tile * columns, whole.shape[0] / per_inch + 0.5)
+    title = _fitted(title, tile * columns)
+    figure = _figure(tile * columns, whole.shape[0] / per_inch + 0.35 + 0.15 * (title.count("\n") + 1))
     axis = figure.subplots()
     axis.set_axis_off()
     for number, (name, picture) in enumerate(panels):
@@ -260,6 +262,11 @@ def _quiet(axis: Axes) -> None:
 
 def _text(axis: Axes, title: str, size: int = 7) -> None:
     axis.set_title(title, fontsize=size, color=INK, parse_math=False)
+
+
+def _fitted(title: str, width: float) -> str:
+    """Lines of a heading that fit a figure of so many inches."""
+    return "\n".join(part for line in title.splitlines() for part in wrap(line, round(12 * width)))
 
 
 def _wrapped(title: str) -> str:
