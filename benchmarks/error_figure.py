@@ -47,7 +47,6 @@ def draw(summary: Sequence[Row], docs: Path) -> None:
         axis.set_xlabel("evaluations of the model", fontsize=9, color=INK)
     with matplotlib.rc_context({"svg.hashsalt": "whyscan", "font.family": "DejaVu Sans"}):
         figure.savefig(docs / "error.svg", metadata={"Date": None})
-        figure.savefig(docs / "error.png", dpi=130)
 
 
 def _panel(axis: Axes, rows: Sequence[Row]) -> None:
@@ -58,7 +57,7 @@ def _panel(axis: Axes, rows: Sequence[Row]) -> None:
             np.array([float(row[key]) for row in mine]) for key in ("evaluations", "error", "error_low", "error_high")
         )
         colour, width = LOOK[name]
-        axis.fill_between(x, np.maximum(low, _FLOOR), np.maximum(high, _FLOOR), color=colour, alpha=0.13, lw=0)
+        axis.fill_between(x, np.maximum(low, _FLOOR), np.maximum(high, _FLOOR), color=colour, alpha=0.1, lw=0)
         axis.plot(x, np.maximum(y, _FLOOR), color=colour, lw=width, marker="o", ms=3, zorder=3 if "why" in name else 2)
         ends.append((max(float(y[-1]), _FLOOR), name))
     _scales(axis)

@@ -1,4 +1,4 @@
-"""Medians over scans and classes, intervals over scans: error.csv and the tables of docs/explanation/estimators.md."""
+"""error.csv, error.svg and the tables of docs/explanation/estimators.md."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from error_figure import draw
 from error_reference import BUDGETS, SCORES
+from error_stats import Curve, Scan, curve, load, median, needed, resampled, rows
 
 from whyscan.records import files
 
@@ -21,15 +22,12 @@ SAME_ERROR = (  # whose error at how many evaluations whyscan is to reach, by on
     ("lime", "lime", 1000), ("lime", "captum Lime", 1000), ("shap", "shap Kernel", 1000),
     ("shap", "shap Kernel as it comes", 1000), ("shap", "captum KernelShap", 1000), ("owen", "shap Partition", 500),
 )  # fmt: skip
-OF_DEFAULT = ", against the weights at 1,000"
-"""lime's penalty does not grow with its samples, so each number of samples has an estimand of its own."""
-
+_VALUES = {"lime": "LIME", "shap": "Shapley", "owen": "Owen"}
 _TABLED = ("whyscan", "whyscan, alone", "whyscan regression")
-_BOOTSTRAP = 2000
 
-Scan = Mapping[str, Any]
-Curve = dict[int, list[np.ndarray]]
-"""By number of evaluations: for each scan the errors of all its classes and seeds."""
+Row = Mapping[str, Any]
+Line = tuple[str, str, str, str]
+"""Model, family, score, estimator."""
 
 
 def write(out: Path, docs: Path) -> None:
@@ -38,61 +36,23 @@ def write(out: Path, docs: Path) -> None:
     summary = [row for name, scans in models.items() for row in rows(name, scans)]
     files.write_rows(docs / "error.csv", summary, FIELDS)
     draw(summary, docs)
-    page = docs / PAGE
+    page, lines = docs / PAGE, by_line(summary)
     if page.exists():
-        for name, make in (("same error", same_error), ("errors", errors), ("coverage", coverage), ("auto", auto)):
-            _put(page, name, make(models))
+        _put(page, "same error", same_error(models))
+        _put(page, "errors", errors(lines))
+        _put(page, "coverage", coverage(lines))
+        _put(page, "auto", auto(models))
 
 
-def load(out: Path) -> dict[str, list[Scan]]:
-    """By model, the scans that are done."""
-    found = {}
-    for folder in sorted(folder for folder in out.iterdir() if any(folder.glob("*.ours.json"))):
-        stems = [file.name.split(".")[0] for file in sorted(folder.glob("*.ours.json"))]
-        both = [stem for stem in stems if (folder / f"{stem}.peers.json").exists()]
-        found[folder.name] = [_scan(folder, stem) for stem in both]
-    return found
-
-
-def _scan(folder: Path, stem: str) -> Scan:
-    ours, peers = (files.read_json(folder / f"{stem}.{stage}.json") for stage in ("ours", "peers"))
-    fixed = [
-        {
-            **row,
-            "estimator": row["estimator"] + OF_DEFAULT,
-            "error": row["error_of_default"],
-            "spearman": None,
-            "top5": None,
-        }
-        for row in peers["rows"]
-        if "error_of_default" in row
-    ]
-    return {**ours, "rows": [*ours["rows"], *peers["rows"], *fixed]}
-
-
-def rows(model: str, scans: Sequence[Scan]) -> Iterator[dict[str, Any]]:
-    """The table behind the figure."""
-    kinds = dict.fromkeys((row["score"], row["family"], row["estimator"]) for row in scans[0]["rows"])
-    for score, family, estimator in kinds:
-        for n in BUDGETS:
-            found = [_cells(scan, score, family, estimator, n) for scan in scans]
-            good = [[row for row in each if "failed" not in row] for each in found]
-            about = {"model": model, "score": score, "family": family, "estimator": estimator, "evaluations": n}
-            failed = sum("failed" in row for each in found for row in each)
-            cells = [np.array([row["error"] for row in each]) for each in good if each]
-            low, high = _interval(cells)
-            yield {
-                **about,
-                "error": _round(_median(cells)),
-                "error_low": _round(low),
-                "error_high": _round(high),
-                "spearman": _mean(good, "spearman"),
-                "top5": _mean(good, "top5"),
-                "coverage": _mean(good, "cover"),
-                "fit_seconds": _mean(good, "seconds"),
-                "scans": len(cells),
-                "failed": failed,
-            }
+def by_line(summary: Sequence[Row]) -> dict[Line, dict[int, Row]]:
+    """The lines of the figure and tables in their order; each by number of evaluations."""
+    found: dict[Line, dict[int, Row]] = {}
+    for row in summary:
+        line = (row["model"], row["family"], row["score"], row["estimator"])
+        found.setdefault(line, {})[row["evaluations"]] = row
+    models = list(dict.fromkeys(line[0] for line in found))
+    order = sorted(found, key=lambda at: (models.index(at[0]), list(_VALUES).index(at[1]), SCORES.index(at[2])))
+    return {line: found[line] for line in order}
 
 
 def same_error(models: Mapping[str, Sequence[Scan]]) -> str:
@@ -100,11 +60,11 @@ def same_error(models: Mapping[str, Sequence[Scan]]) -> str:
     lines = []
     for model, scans in models.items():
         for family, peer, n in SAME_ERROR:
-            cells = _curve(scans, family, peer)[n]
+            theirs = curve(scans, family, peer)[n]
             lines.append(
-                (f"{model} ({len(scans)})", f"{peer}, {n:,}", f"{_median(cells):.3f}",
-                 *_beside(_curve(scans, family, "whyscan"), cells, n),
-                 *(("", "") if family == "owen" else _beside(_curve(scans, family, "whyscan, alone"), cells, n)))
+                (f"{model} ({len(scans)})", f"{peer}, {n:,}", f"{median(theirs):.3f}",
+                 *_beside(curve(scans, family, "whyscan"), theirs, n),
+                 *(("", "") if family == "owen" else _beside(curve(scans, family, "whyscan, alone"), theirs, n)))
             )  # fmt: skip
     head = ("model (scans)", "peer, evaluations", "its error", "whyscan needs", "ratio", "asked for alone", "ratio")
     return _table(head, lines)
@@ -112,46 +72,36 @@ def same_error(models: Mapping[str, Sequence[Scan]]) -> str:
 
 def _beside(ours: Curve, theirs: Sequence[np.ndarray], n: int) -> tuple[str, str]:
     """Evaluations for the error of a peer at n, and the ratio with its interval."""
-    needed, beyond = _needed(ours, _median(theirs))
-    low, high = np.quantile(_resampled(ours, theirs), [0.025, 0.975])
+    count, beyond = needed(ours, median(theirs))
+    low, high = np.quantile(resampled(ours, theirs), [0.025, 0.975])
     sign = "≤ " if beyond < 0 else "> " if beyond > 0 else ""
     turned = {"≤ ": "≥ ", "> ": "< "}.get(sign, "")
-    return f"{sign}{needed:.0f}", f"{turned}{n / needed:.1f} [{n / high:.1f}, {n / low:.1f}]"
+    return f"{sign}{count:.0f}", f"{turned}{n / count:.1f} [{n / high:.1f}, {n / low:.1f}]"
 
 
-def errors(models: Mapping[str, Sequence[Scan]]) -> str:
+def errors(lines: Mapping[Line, Mapping[int, Row]]) -> str:
     """Median error by evaluations, and the order at 1,000."""
     tables = []
-    for model, scans in models.items():
-        summary = list(rows(model, scans))
-        lines = []
-        for score, family, estimator in dict.fromkeys((r["score"], r["family"], r["estimator"]) for r in summary):
-            mine = [r for r in summary if (r["score"], r["family"], r["estimator"]) == (score, family, estimator)]
-            at = {row["evaluations"]: row for row in mine}
-            name = {"lime": "LIME", "shap": "Shapley", "owen": "Owen"}[family]
-            cells = [_number(at[n]["error"]) for n in BUDGETS]
-            order = [_number(at[1000][key], 2) for key in ("spearman", "top5")]
-            lines.append((name, score, estimator, *cells, *order))
-        lines.sort(key=lambda line: (("LIME", "Shapley", "Owen").index(line[0]), SCORES.index(line[1])))
+    for model in dict.fromkeys(line[0] for line in lines):
+        mine = [
+            (_VALUES[family], score, estimator, *(_number(at[n]["error"]) for n in BUDGETS),
+             *(_number(at[1000][key], 2) for key in ("spearman", "top5")))
+            for (name, family, score, estimator), at in lines.items() if name == model
+        ]  # fmt: skip
+        scans = next(at[1000]["scans"] for line, at in lines.items() if line[0] == model)
         head = ("values", "score", "estimator", *(f"{n:,}" for n in BUDGETS), "Spearman", "top 5")
-        tables.append(f"**{model}**, {len(scans)} scans\n\n{_table(head, lines)}")
+        tables.append(f"**{model}**, {scans} scans\n\n{_table(head, mine)}")
     return "\n\n".join(tables)
 
 
-def coverage(models: Mapping[str, Sequence[Scan]]) -> str:
+def coverage(lines: Mapping[Line, Mapping[int, Row]]) -> str:
     """Of the 95 % intervals at a given number of evaluations."""
-    lines = []
-    for model, scans in models.items():
-        summary = list(rows(model, scans))
-        for score, family, estimator in dict.fromkeys((r["score"], r["family"], r["estimator"]) for r in summary):
-            mine = {r["evaluations"]: r for r in summary
-                    if (r["score"], r["family"], r["estimator"]) == (score, family, estimator)}  # fmt: skip
-            if estimator in _TABLED:
-                cells = [_percent(mine[n]["coverage"]) for n in BUDGETS]
-                lines.append(
-                    (model, {"lime": "LIME", "shap": "Shapley", "owen": "Owen"}[family], score, estimator, *cells)
-                )
-    return _table(("model", "values", "score", "estimator", *(f"{n:,}" for n in BUDGETS)), lines)
+    table = [
+        (model, _VALUES[family], score, estimator, *(_percent(at[n]["coverage"]) for n in BUDGETS))
+        for (model, family, score, estimator), at in lines.items()
+        if estimator in _TABLED
+    ]
+    return _table(("model", "values", "score", "estimator", *(f"{n:,}" for n in BUDGETS)), table)
 
 
 def auto(models: Mapping[str, Sequence[Scan]]) -> str:
@@ -183,70 +133,6 @@ def _auto(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     said, same = (sum(row[key] for row in settled) for key in ("said_signs", "same_signs"))
     yield f"{100 * same / said:.1f} % of {said:,}" if said else "-"
     yield f"{100 * total('right_signs') / total('sure_signs'):.1f} %" if total("sure_signs") else "-"
-
-
-def _cells(scan: Scan, score: str, family: str, estimator: str, n: int) -> list[Mapping[str, Any]]:
-    return [
-        row
-        for row in scan["rows"]
-        if (row["score"], row["family"], row["estimator"], row["n"]) == (score, family, estimator, n)
-    ]
-
-
-def _curve(scans: Sequence[Scan], family: str, estimator: str) -> Curve:
-    """Errors on probabilities, the score that the peers are used with."""
-    return {
-        n: [
-            np.array([row["error"] for row in _cells(scan, "probability", family, estimator, n) if "failed" not in row])
-            for scan in scans
-        ]
-        for n in BUDGETS
-    }
-
-
-def _needed(curve: Curve, error: float) -> tuple[float, int]:
-    """Where the median curve comes down to an error; -1 or 1 beside it where that lies before or after the curve."""
-    medians = np.minimum.accumulate([_median(curve[n]) for n in BUDGETS])
-    if medians[0] <= error:
-        return float(BUDGETS[0]), -1
-    if medians[-1] > error:
-        return float(BUDGETS[-1]), 1
-    tiny = 1e-9  # exact values have no logarithm
-    x, y = np.log(BUDGETS), np.log(medians + tiny)
-    return float(np.exp(np.interp(-np.log(error + tiny), -y, x))), 0
-
-
-def _resampled(ours: Curve, theirs: Sequence[np.ndarray]) -> list[float]:
-    """Evaluations needed, over bootstrap samples of the scans."""
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(_BOOTSTRAP // 4):
-        drawn = random.integers(len(theirs), size=len(theirs))
-        curve = {n: [cells[i] for i in drawn] for n, cells in ours.items()}
-        found.append(_needed(curve, _median([theirs[i] for i in drawn]))[0])
-    return found
-
-
-def _interval(cells: Sequence[np.ndarray]) -> tuple[float, float]:
-    if not cells:
-        return float("nan"), float("nan")
-    random = np.random.default_rng(0)
-    medians = [_median([cells[i] for i in random.integers(len(cells), size=len(cells))]) for _ in range(_BOOTSTRAP)]
-    low, high = np.quantile(medians, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _median(cells: Sequence[np.ndarray]) -> float:
-    return float(np.median(np.concatenate(cells))) if cells else float("nan")
-
-
-def _mean(rows_: Sequence[Sequence[Mapping[str, Any]]], key: str) -> float | None:
-    values = [row[key] for each in rows_ for row in each if row.get(key) is not None]
-    return round(float(np.mean(values)), 4) if values else None
-
-
-def _round(value: float) -> float | None:
-    return round(value, 5) if np.isfinite(value) else None
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -105,14 +105,14 @@ def test_what_was_judged_is_kept_and_found_again(reference: ModuleType, scan, tm
 
 
 def test_where_a_curve_comes_down_to_an_error(reference: ModuleType) -> None:
-    import error_summary
+    import error_stats
 
     # the error halves where evaluations are doubled or so: 0.8, 0.4, ..., 0.025
-    curve = {n: [np.array([0.8 / 2**i])] for i, n in enumerate(error_summary.BUDGETS)}
-    assert error_summary._needed(curve, 0.2) == (pytest.approx(200), 0)
-    assert error_summary._needed(curve, 0.8 / 2**0.5) == (pytest.approx((50 * 100) ** 0.5), 0)
-    assert error_summary._needed(curve, 0.9) == (50, -1)
-    assert error_summary._needed(curve, 0.001) == (2000, 1)
+    curve = {n: [np.array([0.8 / 2**i])] for i, n in enumerate(error_stats.BUDGETS)}
+    assert error_stats.needed(curve, 0.2) == (pytest.approx(200), 0)
+    assert error_stats.needed(curve, 0.8 / 2**0.5) == (pytest.approx((50 * 100) ** 0.5), 0)
+    assert error_stats.needed(curve, 0.9) == (50, -1)
+    assert error_stats.needed(curve, 0.001) == (2000, 1)
 
 
 def test_tables_are_put_between_their_marks(reference: ModuleType, tmp_path: Path) -> None:
