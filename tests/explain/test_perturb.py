@@ -150,6 +150,8 @@ def predict(pixels):
 
 segments = np.arange(4096, dtype=np.int32).reshape(64, 64) // 128
 board = game(np.random.default_rng(0).random((3, 64, 64), np.float32), segments, 0.0)
+# what is started in the background ignores Ctrl-C, and so do its children
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 memory = {}
 try:
