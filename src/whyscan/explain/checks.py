@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whyscan.errors import BadInput
+
+
+def one_of(known: Sequence[str], **settings: object) -> None:
+    """Raises BadInput for what is not among the known words."""
+    for name, value in settings.items():
+        if value not in known:
+            raise BadInput(f"{name} {value!r}", f"one of {', '.join(known)}", "choose one of them")
 
 
 def at_least(least: int, **settings: object) -> None:

@@ -12,10 +12,10 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput
 from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
 from whyscan.explain.cam import Cam, Maps, at_own_layer, explain_at
 from whyscan.explain.cam_kernels import combine, guided_sum
+from whyscan.explain.checks import one_of
 from whyscan.explain.gradients import softmax_slopes
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
@@ -54,8 +54,7 @@ class GradCAM:
     recipe: Recipe = "logit"
 
     def __post_init__(self) -> None:
-        if self.recipe not in get_args(Recipe):
-            raise BadInput(f"recipe {self.recipe!r}", f"one of {', '.join(get_args(Recipe))}", "choose one of them")
+        one_of(get_args(Recipe), recipe=self.recipe)
 
     __call__ = at_own_layer
 

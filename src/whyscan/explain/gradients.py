@@ -17,8 +17,9 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput, BadModel
+from whyscan.errors import BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
+from whyscan.explain.checks import at_least, one_of
 from whyscan.explain.targets import Targets, facts, resolve, stacked
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
@@ -225,9 +226,6 @@ def _why_blank(question: Question, t: int, score: Score) -> str:
 
 
 def check_settings(*, score: Score = "logit", **at_least_one: int) -> None:
-    """Raises BadInput for an unknown score, or a number below 1."""
-    if score not in ("logit", "probability"):
-        raise BadInput(f"score {score!r}", "logit or probability", "choose one of them")
-    for name, value in at_least_one.items():
-        if value < 1:
-            raise BadInput(f"{name} {value}", "1 or more", f"raise {name}")
+    """Raises BadInput for an unknown score, or what is no whole number of 1 or more."""
+    one_of(("logit", "probability"), score=score)
+    at_least(1, **at_least_one)

@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
 from whyscan.errors import BadInput
-from whyscan.explain.checks import at_least, between
+from whyscan.explain.checks import at_least, between, one_of
 from whyscan.records.geometry import Geometry
 
 Algorithm = Literal["slic", "quickshift", "felzenszwalb", "grid"]
@@ -41,12 +41,8 @@ class Superpixels:
     background: Background = "keep"
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("superpixels by", self.algorithm, get_args(Algorithm)),
-            ("background", self.background, get_args(Background)),
-        ):
-            if value not in known:
-                raise BadInput(f"{name} {value!r}", f"one of {', '.join(known)}", "choose one of them")
+        one_of(get_args(Algorithm), **{"superpixels by": self.algorithm})
+        one_of(get_args(Background), background=self.background)
         at_least(2, superpixels=self.count)
         between(0, np.inf, compactness=self.compactness)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.checks import at_least
+from whyscan.explain.checks import at_least, one_of
 from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate, estimate_until_settled
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Game, Memory, game, play
@@ -64,13 +64,9 @@ class Perturbation:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("score", self.score, ("probability", "logit")),
-            ("engine", self.engine, ("fast", "float32")),
-            ("estimator", self.estimator, ("quadrature", "regression")),
-        ):
-            if value not in known:
-                raise BadInput(f"{name} {value!r}", " or ".join(known), "choose one of them")
+        one_of(("probability", "logit"), score=self.score)
+        one_of(get_args(Engine), engine=self.engine)
+        one_of(get_args(Estimator), estimator=self.estimator)
         at_least(1, batch=self.batch)
         if self.samples == "auto":
             if self.estimator == "regression":
