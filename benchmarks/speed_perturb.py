@@ -20,7 +20,7 @@ from whyscan.explain.shap import SHAP
 from whyscan.explain.surrogate import Labels, Perturbation
 from whyscan.models import openvino_engine
 from whyscan.models.classifier import Classifier, Predict
-from whyscan.models.compiled import fast_predict
+from whyscan.models.compiled import appoint
 
 CORE, FAST = "whyscan, core", "whyscan, fast"
 BATCH = 8
@@ -51,8 +51,8 @@ class Engine:
     def predict(self, setting: Setting) -> tuple[Predict, str]:
         with self.within():
             probe = setting.board.mask(_coalitions(setting, 4))
-            predict, name, _ = fast_predict(self.classifier, probe)
-        return predict, name
+            judge = appoint(self.classifier, "fast", probe)
+        return judge.predict, judge.engine
 
 
 def engines(setting: Setting) -> list[Engine]:

@@ -94,7 +94,7 @@ def test_where_none_is_precise_enough_the_best_is_given_and_called_so() -> None:
     assert strict.measured["precision lower bound"][0] >= 0.95
     (poor,) = anchors(samples=20)(box(both), [SCAN], "yes")
     assert poor.diagnosis == ("no anchor reaches a precision of 0.95",)
-    assert poor.evaluations <= 21
+    assert poor.evaluations <= 26  # 20 for the target, and the 6 by which the engine is checked
 
 
 def test_the_bound_keeps_its_word() -> None:

@@ -63,7 +63,7 @@ def test_fewer_channels_cost_fewer_evaluations_and_all_targets_share_them(toy, s
     handle = toy.network.register_forward_hook(lambda _m, inputs, _o: calls.append(len(inputs[0])))
     (few,) = ScoreCAM("last", channels=2, engine="float32")(toy, [scan])
     handle.remove()
-    assert calls == [1, 2]
+    assert calls == [1, 4, 2]  # the trace, the engine's probe, the masked scans
     assert (few.evaluations, few.settings["channels"]) == (2, 2)
     every = ScoreCAM(channels=None, engine="float32", batch=4).at(toy, [scan], "all", toy.layers)
     assert [each.evaluations for each in every[0]] == [4, 6]

@@ -79,7 +79,7 @@ def test_own_labels_follow_the_scan_to_the_models_grid() -> None:
 
 def test_what_a_scan_does_not_fill_is_in_no_game(toy, scan) -> None:
     padded = replace(toy, input_size=(16, 24), fit="pad")
-    _, geometry, board = set_up(padded, scan, Perturbation(Superpixels("grid", 6), fill=0.9))
+    geometry, board = set_up(padded, scan, Perturbation(Superpixels("grid", 6), fill=0.9))
     margin = ~geometry.region_to_model(np.ones(scan.shape, bool))
     assert margin.any()
     np.testing.assert_array_equal(board.segments[margin], -1)

@@ -13,7 +13,7 @@ from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier, softmax
-from whyscan.models.compiled import PLAIN, fast_predict
+from whyscan.models.compiled import PLAIN, appoint
 
 CLASSES = ("glioma", "meningioma", "no_tumor")
 PIXELS = np.random.default_rng(0).random((5, 3, 8, 10), np.float32)
@@ -119,9 +119,9 @@ def test_the_fast_engine_leaves_a_black_box_alone() -> None:
         def __deepcopy__(self, memo: object) -> None:
             raise AssertionError("copied")
 
-    predict, engine, deviation = fast_predict(opened(Uncopyable()), PIXELS)
-    assert (engine, deviation) == (PLAIN, 0.0)
-    np.testing.assert_allclose(softmax(predict(PIXELS)), softmax(three(PIXELS)), atol=1e-6)
+    judge = appoint(opened(Uncopyable()), "fast", PIXELS)
+    assert (judge.engine, judge.deviation) == (PLAIN, 0.0)
+    np.testing.assert_allclose(softmax(judge.predict(PIXELS)), softmax(three(PIXELS)), atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["lime", "shap"])

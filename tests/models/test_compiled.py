@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from whyscan.errors import BadInput
 from whyscan.models import compiled, openvino_engine
 from whyscan.models.backbones import build
-from whyscan.models.classifier import Classifier
-from whyscan.models.compiled import FAST, HALF, OPENVINO, OPENVINO_PLAIN, PLAIN, agrees, fast_predict
+from whyscan.models.classifier import Classifier, softmax
+from whyscan.models.compiled import FAST, HALF, OPENVINO, OPENVINO_PLAIN, PLAIN, agrees, appoint
 
 COUNT = 6
 
@@ -46,6 +47,11 @@ def capable(monkeypatch) -> None:
     """As on a processor that computes bfloat16, without OpenVINO; torch emulates bfloat16 where it must."""
     monkeypatch.setattr(compiled, "has_bfloat16", lambda device: True)
     monkeypatch.setattr(openvino_engine, "is_installed", lambda: False)
+
+
+def fast_predict(*args, **settings) -> tuple:
+    judge = appoint(args[0], "fast", *args[1:], **settings)
+    return judge.predict, judge.engine, judge.deviation
 
 
 def pixels(n: int = COUNT) -> np.ndarray:
@@ -258,3 +264,17 @@ def test_what_the_processor_can_do_is_asked_of_torch(monkeypatch) -> None:
     assert compiled.has_bfloat16(torch.device("cpu"))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     assert not compiled.has_bfloat16(torch.device("cpu")) and not compiled.has_bfloat16(torch.device("meta"))
+
+
+@pytest.mark.parametrize("engine", ["fast", "float32"])
+def test_a_judge_tells_what_was_said_of_the_probe(capable, classifier, engine) -> None:
+    judge = appoint(classifier, engine, pixels())
+    np.testing.assert_array_equal(judge.plain, classifier.logits(pixels()))
+    np.testing.assert_array_equal(judge.said, judge.predict(pixels()))
+    assert judge.deviation == np.abs(softmax(judge.plain) - softmax(judge.said)).max()
+    assert (judge.engine == PLAIN) == (engine == "float32")
+
+
+def test_an_unknown_engine_is_refused(classifier) -> None:
+    with pytest.raises(BadInput, match="engine 'warp'"):
+        appoint(classifier, "warp", pixels())

@@ -9,16 +9,17 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from whyscan.checks import at_least, between
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.anchor_search import Anchor, Event, Pool, Search, lost_without, search
-from whyscan.explain.checks import at_least, between
 from whyscan.explain.fills import Fill
-from whyscan.explain.perturb import Memory, play
+from whyscan.explain.perturb import play, remembered
 from whyscan.explain.segments import Superpixels
-from whyscan.explain.surrogate import Engine, Labels, Perturbation, judge, set_up
+from whyscan.explain.surrogate import Labels, Perturbation, set_up
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Scores
+from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -89,16 +90,16 @@ class Anchors:
 
     def _one(self, classifier: Classifier, scan: Scan, targets: Targets, seed: int, progress: Progress) -> Attribution:
         check(classifier, targets, scan.label)
-        pixels, geometry, board = set_up(classifier, scan, self._shared())
+        geometry, board = set_up(classifier, scan, self._shared())
         random = np.random.default_rng(seed)
         first = np.concatenate([np.ones((1, board.players), bool), random.random((5, board.players)) < 0.5])
-        predict, engine, deviation = judge(classifier, self.engine, board, first)
-        memory: Memory = {}
+        judge = appoint(classifier, self.engine, board.mask(first))
+        memory = remembered(first, judge.said)
 
         def ask(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
-            return play(predict, board, coalitions, memory=memory, batch=self.batch)
+            return play(judge.predict, board, coalitions, memory=memory, batch=self.batch)
 
-        answer = classifier.logits(pixels)[0]
+        answer = judge.plain[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
         (whole,) = ask(first[:1])
         events = [event_of(row, whole) for row in rows]
@@ -123,8 +124,8 @@ class Anchors:
                 "precision lower bound": [each.lower for each in found],
                 "coverage": [0.5 ** int(each.members.sum()) for each in found],
             },
-            engine=engine,
-            deviation=deviation,
+            engine=judge.engine,
+            deviation=judge.deviation,
             seed=seed,
             settings={**asdict(self), "superpixels": _cut(self.superpixels)},
         )

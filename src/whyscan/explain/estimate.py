@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 from whyscan.explain.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.emulator import Belief, believe, emulate
 from whyscan.explain.measure import Estimand
+from whyscan.explain.one_core import one_core
 from whyscan.explain.sampling import Plan, Sizes
 
 Estimator = Literal["quadrature", "regression"]
@@ -68,6 +69,7 @@ def estimate(methods: Mapping[str, Linear], plan: Plan, scored: Scored, estimato
     return quadrature(estimands, plan.coalitions, scores, plan.pairs)
 
 
+@one_core()
 def quadrature(
     estimands: Mapping[str, Estimand],
     coalitions: Bool[np.ndarray, "m s"],
@@ -112,6 +114,7 @@ def stops(most: int) -> Iterator[int]:
     yield most
 
 
+@one_core()
 def _regressed(method: Linear, plan: Plan, scores: np.ndarray) -> Fitted:
     found = method.regress(plan, scores)
     return replace(found, measured={AGREEMENT: (1.0,) * len(found.weights)}) if plan.complete else found

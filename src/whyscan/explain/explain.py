@@ -15,9 +15,10 @@ from whyscan.explain.fills import Fill
 from whyscan.explain.gradcam import Recipe
 from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method, settings_table
 from whyscan.explain.segments import Superpixels
-from whyscan.explain.surrogate import Engine, Labels, Perturbation, Surrogate, explain_by_play
+from whyscan.explain.surrogate import Labels, Perturbation, Surrogate, explain_by_play
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.models.classifier import Classifier
+from whyscan.models.compiled import Engine
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from whyscan.checks import one_of
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
 from whyscan.explain.cam import Cam, Maps, at_own_layer, explain_at
 from whyscan.explain.cam_kernels import combine, guided_sum
-from whyscan.explain.checks import one_of
 from whyscan.explain.gradients import softmax_slopes
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
+from whyscan.checks import at_least, one_of
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
-from whyscan.explain.checks import at_least, one_of
 from whyscan.explain.targets import Targets, facts, resolve, stacked
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from whyscan.checks import between
 from whyscan.data.scan import Scan
-from whyscan.explain.checks import between
 from whyscan.explain.estimate import Fitted
 from whyscan.explain.measure import Estimand, by_size
 from whyscan.explain.regression import ridge

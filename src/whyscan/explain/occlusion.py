@@ -12,10 +12,11 @@ from jaxtyping import Float32, Float64, Int32
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.fills import Fill
-from whyscan.explain.perturb import Game, game, play
-from whyscan.explain.surrogate import Engine, Perturbation, judge
+from whyscan.explain.perturb import Game, Memory, game, play, remembered
+from whyscan.explain.surrogate import Perturbation
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Predict, Scores, softmax
+from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
@@ -72,10 +73,12 @@ class Occlusion:
         shorter = min(classifier.input_size)
         window, stride = _length("window", self.window, shorter), _length("stride", self.stride, shorter)
         boards, coverage = cover(pixels[0], window, stride, self.fill)
-        predict, engine, deviation = judge(classifier, self.engine, boards[0], _probe(boards[0].players))
-        answer = classifier.logits(pixels)[0]
+        probe = _probe(boards[0].players)
+        judge = appoint(classifier, self.engine, boards[0].mask(probe))
+        answer = judge.plain[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
-        whole, covered = predict(pixels), leave_one_out(predict, boards, batch=self.batch, progress=progress)
+        known = remembered(probe, judge.said)
+        whole, covered = judge.said[:1], leave_one_out(judge.predict, boards, known, self.batch, progress)
 
         def scores(logits: Scores) -> Float64[np.ndarray, "m t"]:
             return np.asarray((softmax(logits) if self.score == "probability" else logits).astype(float) @ rows.T)
@@ -90,8 +93,8 @@ class Occlusion:
             score=self.score,
             evaluations=1 + sum(map(len, falls)),
             diagnosis=tuple("there" if fall > _MOVES else "score hardly moves" for fall in furthest),
-            engine=engine,
-            deviation=deviation,
+            engine=judge.engine,
+            deviation=judge.deviation,
             seed=seed,
             settings={**asdict(self), "window": window, "stride": stride},
         )
@@ -128,14 +131,19 @@ def cover(
 
 
 def leave_one_out(
-    predict: Predict, boards: Sequence[Game], *, batch: int = 8, progress: Progress = quiet
+    predict: Predict, boards: Sequence[Game], known: Memory, batch: int = 8, progress: Progress = quiet
 ) -> list[Scores]:
-    """For each game the scores (players, k) of the scan with one player hidden."""
+    """For each game the scores (players, k) of the scan with one player hidden.
+
+    Args:
+        known: what was judged of the first game.
+    """
     total = sum(board.players for board in boards)
     found: list[Scores] = []
-    for board in boards:
-        report = _after(sum(map(len, found)), total, progress)
-        found.append(play(predict, board, ~np.eye(board.players, dtype=bool), batch=batch, progress=report))
+    for i, board in enumerate(boards):
+        report, alone = _after(sum(map(len, found)), total, progress), ~np.eye(board.players, dtype=bool)
+        memory = {} if i else known
+        found.append(play(predict, board, alone, memory=memory, batch=batch, progress=report))
     return found
 
 

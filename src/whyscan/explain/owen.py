@@ -14,10 +14,11 @@ from whyscan.explain.branches import Branches, Value
 from whyscan.explain.estimate import AGREEMENT, FEW, MANY, Fitted, quadrature, stops
 from whyscan.explain.hierarchy import Merges, depths, hierarchy, members
 from whyscan.explain.owen_measure import Nested
-from whyscan.explain.perturb import Memory, play
-from whyscan.explain.surrogate import Perturbation, judge, set_up, settings_of
+from whyscan.explain.perturb import play, remembered
+from whyscan.explain.surrogate import Perturbation, set_up, settings_of
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
+from whyscan.models.compiled import appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -147,18 +148,18 @@ class Owen:
     def _one(self, classifier: Classifier, scan: Scan, targets: Targets, seed: int, progress: Progress) -> Attribution:
         check(classifier, targets, scan.label)
         shared = self.perturbation
-        pixels, geometry, board = set_up(classifier, scan, shared)
+        geometry, board = set_up(classifier, scan, shared)
         tree = hierarchy(board.pixels, board.segments)
         nodes = members(tree)
         # the whole scan, nothing, and its two halves stand for what is to come
         probe = np.concatenate([nodes[-1:], ~nodes[-1:], nodes[tree[-1]] if len(tree) else nodes[:0]])
-        predict, engine, deviation = judge(classifier, shared.engine, board, probe)
-        answer = classifier.logits(pixels)[0]
+        judge = appoint(classifier, shared.engine, board.mask(probe))
+        answer = judge.plain[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
-        memory: Memory = {}
+        memory = remembered(probe, judge.said)
 
         def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
-            logits = play(predict, board, coalitions, memory=memory, batch=shared.batch)
+            logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch)
             progress("perturbed scans", len(memory), shared.most)
             return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
 
@@ -175,8 +176,8 @@ class Owen:
             converged=found.settled,
             diagnosis=tuple("there" if each else "score hardly moves" for each in moves),
             measured=found.measured,
-            engine=engine,
-            deviation=deviation,
+            engine=judge.engine,
+            deviation=judge.deviation,
             seed=seed,
             settings={
                 **settings_of(self),

@@ -87,6 +87,11 @@ def game(pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"
     return Game(pixels, fillings, lookup[segments])
 
 
+def remembered(coalitions: Bool[np.ndarray, "m s"], scores: Scores) -> Memory:
+    """What `play` is not to ask again."""
+    return dict(zip(_keys(coalitions), scores, strict=True))
+
+
 def play(
     predict: Predict,
     game: Game,
@@ -106,7 +111,7 @@ def play(
         BadModel: the model answered with NaN, infinity or another number of rows.
     """
     memory = {} if memory is None else memory
-    keys = [row.tobytes() for row in np.packbits(coalitions, axis=1)]
+    keys = _keys(coalitions)
     fresh = {key: i for i, key in reversed(list(enumerate(keys))) if key not in memory}
     order = sorted(fresh.values())
     parts = [order[start : start + batch] for start in range(0, len(order), batch)]
@@ -121,6 +126,10 @@ def play(
             done += len(part)
             progress("perturbed scans", done, len(order))
     return np.stack([memory[key] for key in keys])
+
+
+def _keys(coalitions: Bool[np.ndarray, "m s"]) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(coalitions, axis=1)]
 
 
 def _judge(predict: Predict, pixels: Pixels) -> Scores:

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.stats import t as student
 
+from whyscan.checks import at_least, between
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
-from whyscan.explain.checks import at_least, between
 from whyscan.explain.fills import UNCHANGED, Fill, hidden
-from whyscan.explain.surrogate import Engine, Perturbation
+from whyscan.explain.surrogate import Perturbation
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softmax
-from whyscan.models.compiled import PLAIN, fast_predict
+from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
@@ -87,8 +87,8 @@ class RISE:
         grids = draw(self.samples, self.cells, self.probability, np.random.default_rng(seed))
         answer = classifier.logits(pixels)[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
-        predict, engine, deviation = self._engine(classifier, blend(pixels[0], under, grids.part(0, 6)))
-        logits = judge(predict, pixels[0], under, grids, self.batch, progress)
+        judge = appoint(classifier, self.engine, blend(pixels[0], under, grids.part(0, 6)))
+        logits = play(judge.predict, pixels[0], under, grids, self.batch, progress)
         scores = (softmax(logits) if self.score == "probability" else logits).astype(float) @ rows.T
         maps, errors = average(scores, grids, classifier.input_size, self.probability, self.centred)
         peaks = np.max(np.abs(maps) / np.maximum(errors, 1e-12), axis=(1, 2))
@@ -105,14 +105,11 @@ class RISE:
                 "standard error": [float(each) for each in np.median(errors, axis=(1, 2))],
                 "peak in standard errors": [float(each) for each in peaks],
             },
-            engine=engine,
-            deviation=deviation,
+            engine=judge.engine,
+            deviation=judge.deviation,
             seed=seed,
             settings=asdict(self),
         )
-
-    def _engine(self, classifier: Classifier, probe: Pixels) -> tuple[Predict, str, float]:
-        return fast_predict(classifier, probe) if self.engine == "fast" else (classifier.logits, PLAIN, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +151,7 @@ def blend(pixels: Float32[np.ndarray, "c h w"], under: Float32[np.ndarray, "c h 
     return np.asarray(under + masks * (pixels - under), np.float32)
 
 
-def judge(
+def play(
     predict: Predict, pixels: np.ndarray, under: np.ndarray, grids: Grids, batch: int, progress: Progress = quiet
 ) -> Scores:
     """The answers (m, k) to all masks."""

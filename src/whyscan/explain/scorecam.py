@@ -15,11 +15,10 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.blank import diagnose
 from whyscan.explain.cam import Case, Maps, at_own_layer, attribution, batches, cases, stack
-from whyscan.explain.surrogate import Engine
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
-from whyscan.models.classifier import Classifier, Layer, Predict, Scores
-from whyscan.models.compiled import PLAIN, fast_predict
+from whyscan.models.classifier import Classifier, Layer, Scores
+from whyscan.models.compiled import Engine, Judge, appoint
 from whyscan.models.tokens import to_channels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
@@ -64,29 +63,27 @@ class ScoreCAM:
                 seen = run.look(pixels)
                 (case,) = cases(classifier, part, targets, seen.logits)
                 activations = [to_channels(seen.activations[layer.path], layer)[0] for layer in layers]
-                predict, engine, deviation = self._engine(classifier, pixels, activations[-1])
+                judge = self._appoint(classifier, pixels, activations[-1])
                 done: list[Attribution] = []
                 for layer, activation in zip(layers, activations, strict=True):
                     chosen = strongest_channels(activation, self.channels)
-                    logits = judge_masks(predict, pixels, activation[chosen], self.batch)
+                    logits = judge_masks(judge.predict, pixels, activation[chosen], self.batch)
                     maps = _maps(activation[chosen], logits, case)
                     done.append(
                         attribution(
                             classifier, case, layer, maps, method="scorecam",
                             quantity="weight of the channel × activation",
-                            evaluations=len(chosen), engine=engine,
-                            deviation=deviation, settings={"score": "logit", "relu": True, "channels": self.channels},
+                            evaluations=len(chosen), engine=judge.engine, deviation=judge.deviation,
+                            settings={"score": "logit", "relu": True, "channels": self.channels},
                         )
                     )  # fmt: skip
                     progress("Score-CAM", len(found) * len(layers) + len(done), len(scans) * len(layers))
                 found.append(done)
         return found
 
-    def _engine(self, classifier: Classifier, pixels: Tensor, activation: Tensor) -> tuple[Predict, str, float]:
-        if self.engine == "float32":
-            return classifier.logits, PLAIN, 0.0
+    def _appoint(self, classifier: Classifier, pixels: Tensor, activation: Tensor) -> Judge:
         masked = pixels * masks(activation[strongest_channels(activation, 3)], tuple(pixels.shape[2:]))
-        return fast_predict(classifier, torch.cat([pixels, masked]).cpu().numpy())
+        return appoint(classifier, self.engine, torch.cat([pixels, masked]).cpu().numpy())
 
 
 def check_channels(channels: int | None) -> None:

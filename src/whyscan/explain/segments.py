@@ -11,8 +11,8 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
+from whyscan.checks import at_least, between, one_of
 from whyscan.errors import BadInput
-from whyscan.explain.checks import at_least, between, one_of
 from whyscan.records.geometry import Geometry
 
 Algorithm = Literal["slic", "quickshift", "felzenszwalb", "grid"]

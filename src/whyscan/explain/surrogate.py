@@ -9,22 +9,20 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
+from whyscan.checks import at_least, one_of
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.checks import at_least, one_of
 from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate, estimate_until_settled
 from whyscan.explain.fills import Fill
-from whyscan.explain.perturb import Game, Memory, game, play
+from whyscan.explain.perturb import Game, game, play, remembered
 from whyscan.explain.sampling import draw
 from whyscan.explain.segments import Superpixels, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, Pixels, Predict, softmax
-from whyscan.models.compiled import PLAIN, fast_predict
+from whyscan.models.classifier import Classifier, softmax
+from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
-
-Engine = Literal["fast", "float32"]
 
 AUTO = 2000
 """The most evaluations that are spent where `samples` is "auto"."""
@@ -110,16 +108,18 @@ def explain_by_play(
     if any(each != shared for each in others):
         raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
     check(classifier, targets, scan.label)
-    pixels, geometry, board = set_up(classifier, scan, shared)
+    geometry, board = set_up(classifier, scan, shared)
     plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.most, seed)
-    predict, engine, deviation = judge(classifier, shared.engine, board, plan.coalitions[:4])
-    # what is predicted is said by the float32 model, whichever engine judged the perturbed scans
-    answer = classifier.logits(pixels)[0]
+    # everybody, nobody, and a pair stand for what is to come
+    probe = plan.coalitions[:4]
+    judge = appoint(classifier, shared.engine, board.mask(probe))
+    # what is predicted is said by the float32 model, whichever engine judges the perturbed scans
+    answer = judge.plain[0]
     names, rows = resolve(classifier, targets, answer, scan.label)
-    memory: Memory = {}
+    memory = remembered(probe, judge.said)
 
     def scored(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
-        logits = play(predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
+        logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
         return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
 
     if shared.samples == "auto":
@@ -134,8 +134,8 @@ def explain_by_play(
         "score": shared.score,
         "evaluations": len(memory),
         "diagnosis": tuple("there" if np.ptp(column) > _MOVES else "score hardly moves" for column in scores.T),
-        "engine": engine,
-        "deviation": deviation,
+        "engine": judge.engine,
+        "deviation": judge.deviation,
         "seed": seed,
     }
     return {
@@ -151,8 +151,8 @@ def explain_by_play(
     }
 
 
-def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Pixels, Geometry, Game]:
-    """The scan on the model's grid (1, c, h, w), how it got there, and the game that is played on it.
+def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Geometry, Game]:
+    """How the scan got onto the model's grid, and the game that is played on it.
 
     Raises:
         BadScan: hiding changes nothing.
@@ -163,20 +163,7 @@ def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Pi
         if isinstance(shared.superpixels, Labels)
         else within(segment(pixels[0], shared.superpixels), geometry)
     )
-    return pixels, geometry, game(pixels[0], labels, shared.fill)
-
-
-def judge(
-    classifier: Classifier, wanted: Engine, board: Game, probe: Bool[np.ndarray, "m s"]
-) -> tuple[Predict, str, float]:
-    """Pixels -> logits, by the engine asked for, its name, and its largest deviation from float32.
-
-    Args:
-        probe: coalitions that stand for those to come: everybody, nobody, and a few in between.
-    """
-    if wanted == "float32":
-        return classifier.logits, PLAIN, 0.0
-    return fast_predict(classifier, board.mask(probe))
+    return geometry, game(pixels[0], labels, shared.fill)
 
 
 def _arrays(fitted: Fitted) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import nn
 
+from whyscan.checks import one_of
 from whyscan.models import openvino_engine
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softmax
@@ -29,40 +31,60 @@ _Copies = dict[tuple[str, int], tuple[Hashable, Predict | None]]
 _COPIES: WeakKeyDictionary[nn.Module, _Copies] = WeakKeyDictionary()
 
 
-def fast_predict(
-    classifier: Classifier, probe: Pixels, *, tolerance: float = 0.05, batch: int = 8
-) -> tuple[Predict, str, float]:
-    """Logits of a classifier, by the fastest engine that agrees with float32 on a probe.
+Engine = Literal["fast", "float32"]
+"""What a caller asks for; which engine it gets, a `Judge` says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Who answers for a network thousands of times, and what was said of the probe.
+
+    Attributes:
+        predict: Pixels -> LOGITS (n, k), float32.
+        engine: its name.
+        deviation: the largest difference of a probability from float32 on the probe; 0 for float32 itself.
+        plain: (n, k) the logits of the probe by the network as it is, in float32.
+        said: (n, k) the logits of the probe by `predict`.
+    """
+
+    predict: Predict
+    engine: str
+    deviation: float
+    plain: Scores
+    said: Scores
+
+
+def appoint(classifier: Classifier, engine: Engine, probe: Pixels, *, tolerance: float = 0.05, batch: int = 8) -> Judge:
+    """The fastest engine that agrees with float32 on a probe; or float32 itself where that is asked for.
 
     The choice depends on the processor, the weights, the probe and whether OpenVINO is installed, never on a clock:
     the same call on the same machine gives the same engine. The classifier itself is left as it was. The copy that an
     engine needs is made once for a network and lives as long as the network does, or until its weights change.
 
     Args:
+        engine: "fast" or "float32".
         probe: (n, 3, h, w), like the pixels to come: the scan and some of its perturbations.
         tolerance: the largest difference of any probability that is let pass. The class must be the same too, and so
             must the ranking of the perturbations, which is what decides most often: for each class, both on logits and
             on probabilities, the noise that the engine adds must be small against how far the scores of the probe lie
             apart (a tenth adds a hundredth to the variance of what is fitted to them).
 
-    Returns:
-        predict: Pixels -> LOGITS (n, k), float32.
-        engine: its name.
-        deviation: the largest difference of a probability from float32 on the probe; 0 for float32 itself.
+    Raises:
+        BadInput: an unknown engine.
     """
-    expected: Scores | None = None
-    for name, make in _engines(classifier):
+    one_of(get_args(Engine), engine=engine)
+    plain = classifier.logits(probe, batch=batch)
+    for name, make in _engines(classifier) if engine == "fast" else ():
         fast = _copy(classifier, name, make, batch)
         if fast is None:
             continue
-        expected = classifier.logits(probe, batch=batch) if expected is None else expected
         try:
-            got = fast(probe)
+            said = fast(probe)
         except RuntimeError:  # an operation that the engine lacks shows only now; float32 has it, as was just seen
             continue
-        if agrees(expected, got, tolerance):
-            return fast, name, float(np.abs(softmax(expected) - softmax(got)).max(initial=0.0))
-    return (lambda pixels: classifier.logits(pixels, batch=batch)), PLAIN, 0.0
+        if agrees(plain, said, tolerance):
+            return Judge(fast, name, float(np.abs(softmax(plain) - softmax(said)).max(initial=0.0)), plain, said)
+    return Judge(lambda pixels: classifier.logits(pixels, batch=batch), PLAIN, 0.0, plain, plain)
 
 
 def agrees(expected: Scores, got: Scores, tolerance: float) -> bool:

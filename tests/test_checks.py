@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from whyscan.checks import at_least, between
 from whyscan.errors import BadInput
 from whyscan.explain.anchors import Anchors
-from whyscan.explain.checks import at_least, between
 from whyscan.explain.lime import LIME
 from whyscan.explain.occlusion import Occlusion
 from whyscan.explain.rise import RISE
