@@ -141,14 +141,15 @@ def leave_one_out(
     total = sum(board.players for board in boards)
     found: list[Scores] = []
     for i, board in enumerate(boards):
-        report, alone = _after(sum(map(len, found)), total, progress), ~np.eye(board.players, dtype=bool)
-        memory = {} if i else known
+        alone, memory = ~np.eye(board.players, dtype=bool), {} if i else known
+        report = _after(sum(map(len, found)) + board.players, total, progress)
         found.append(play(predict, board, alone, memory=memory, batch=batch, progress=report))
     return found
 
 
-def _after(before: int, total: int, progress: Progress) -> Progress:
-    return lambda _, done, __: progress("covered scans", before + done, total)
+def _after(last: int, total: int, progress: Progress) -> Progress:
+    """Counts up to `last`, whatever number of scans it takes to get there."""
+    return lambda _, done, asked: progress("covered scans", last - asked + done, total)
 
 
 def spread(
