@@ -10,8 +10,7 @@ from error_measure import METHODS, SEEDS, TOP, beside
 from error_reference import SCORES, Judged, Truth
 
 from whyscan.explain.converge import TIE
-from whyscan.explain.estimate import TOGETHER, Fitted, estimate_until_settled
-from whyscan.explain.sampling import draw
+from whyscan.explain.estimate import TOGETHER, Fitted, drawn, estimate_until_settled
 from whyscan.explain.surrogate import AUTO
 
 Row = dict[str, Any]
@@ -40,7 +39,7 @@ def measure_auto(scan: Judged, truths: Mapping[str, Truth]) -> list[Row]:
 
 def _run(scan: Judged, score: str, seed: int) -> tuple[dict[str, Fitted], int]:
     """What was found and how many evaluations it took."""
-    plan = draw(scan.players, [method.sizes(scan.players) for method in METHODS.values()], AUTO, seed)
+    plan = drawn(METHODS, scan.players, AUTO, seed, "quadrature")
     used = 0
 
     def scored(coalitions: np.ndarray) -> np.ndarray:

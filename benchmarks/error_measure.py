@@ -13,10 +13,9 @@ from error_peers import PEERS, Peer
 from error_reference import BUDGETS, SCORES, Judged, Truth
 from scipy.stats import rankdata
 
-from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate
+from whyscan.explain.estimate import Estimator, Fitted, Linear, drawn, estimate
 from whyscan.explain.lime import LIME
 from whyscan.explain.owen import owen_values
-from whyscan.explain.sampling import draw
 from whyscan.explain.shap import SHAP
 
 SEEDS = (0, 1)
@@ -78,7 +77,7 @@ def _ours(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:
     for name, (estimator, groups) in OURS.items():
         for group, n, seed in product(groups, BUDGETS, SEEDS):
             methods = {family: METHODS[family] for family in group}
-            plan = draw(scan.players, [method.sizes(scan.players) for method in methods.values()], n, seed)
+            plan = drawn(methods, scan.players, n, seed, estimator)
             scored(plan.coalitions)  # judged before the clock starts
             start = time.process_time()
             found = estimate(methods, plan, scored, estimator)

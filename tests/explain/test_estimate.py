@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from whyscan.explain.estimate import AGREEMENT, TOGETHER, estimate, estimate_until_settled, stops
+from whyscan.explain.estimate import AGREEMENT, TOGETHER, drawn, estimate, estimate_until_settled, stops
 from whyscan.explain.lime import LIME
 from whyscan.explain.sampling import draw
 from whyscan.explain.shap import SHAP
@@ -49,6 +49,22 @@ def test_all_coalitions_give_exact_weights_whatever_the_estimator(estimator) -> 
         np.testing.assert_allclose(np.ptp(found[name].intervals, axis=-1), 0, atol=1e-9)
         assert found[name].measured == {AGREEMENT: (1.0, 1.0)}
         assert found[name].settled
+
+
+def test_an_emulator_is_shown_less_of_the_extremes_than_shapley_regression_weighs() -> None:
+    """With 40 superpixels the kernel gives sizes 1 to 4 and 36 to 39 half of its weight; fair coins give them none."""
+    size = {
+        estimator: drawn({"shap": SHAP()}, 40, 1000, 0, estimator).coalitions[2:].sum(1)
+        for estimator in ("quadrature", "regression")
+    }
+    outer = {name: np.mean((each < 5) | (each > 35)) for name, each in size.items()}
+    assert 0.35 < outer["regression"] < 0.52  # sizes that have fewer coalitions are taken whole
+    assert 0.18 < outer["quadrature"] < 0.3
+    assert (drawn({"lime": LIME()}, 40, 1000, 0, "quadrature").coalitions == _lime_plan().coalitions).all()
+
+
+def _lime_plan():
+    return draw(40, [LIME().sizes(40)], 1000, 0)
 
 
 @pytest.mark.parametrize("samples", [10, 3002])

@@ -13,7 +13,7 @@ from whyscan.explain.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.emulator import Belief, believe, emulate
 from whyscan.explain.measure import Estimand
 from whyscan.explain.one_core import one_core
-from whyscan.explain.sampling import Plan, Sizes
+from whyscan.explain.sampling import Plan, Sizes, draw
 
 Estimator = Literal["quadrature", "regression"]
 Scored = Callable[[Bool[np.ndarray, "m s"]], Float64[np.ndarray, "m t"]]
@@ -50,13 +50,25 @@ TOGETHER = "wider by, to hold together"
 class Linear(Protocol):
     """What LIME and SHAP are to an estimator."""
 
-    def sizes(self, players: int) -> Sizes: ...
+    def sizes(self, players: int) -> Sizes:
+        """Its own measure."""
+        ...
+
+    def teaching(self, players: int) -> Sizes:
+        """The sizes of which an emulator is best shown coalitions, to learn what this method asks of the game."""
+        ...
 
     def estimand(self, players: int) -> Estimand: ...
 
     def regress(self, plan: Plan, scores: Float64[np.ndarray, "m t"]) -> Fitted:
         """Weights and intervals from these coalitions alone."""
         ...
+
+
+def drawn(methods: Mapping[str, Linear], players: int, samples: int, seed: int, estimator: Estimator) -> Plan:
+    """The coalitions that all methods are to share, of the sizes that suit the estimator."""
+    measures = [each.sizes if estimator == "regression" else each.teaching for each in methods.values()]
+    return draw(players, [measure(players) for measure in measures], samples, seed)
 
 
 def estimate(methods: Mapping[str, Linear], plan: Plan, scored: Scored, estimator: Estimator) -> dict[str, Fitted]:

@@ -12,10 +12,9 @@ from jaxtyping import Bool, Float64, Integer
 from whyscan.checks import at_least, one_of
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.estimate import Estimator, Fitted, Linear, estimate, estimate_until_settled
+from whyscan.explain.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.fills import Fill
 from whyscan.explain.perturb import Game, game, play, remembered
-from whyscan.explain.sampling import draw
 from whyscan.explain.segments import Superpixels, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
@@ -109,7 +108,7 @@ def explain_by_play(
         raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
     check(classifier, targets, scan.label)
     geometry, board = set_up(classifier, scan, shared)
-    plan = draw(board.players, [method.sizes(board.players) for method in methods.values()], shared.most, seed)
+    plan = drawn(methods, board.players, shared.most, seed, shared.estimator)
     # everybody, nobody, and a pair stand for what is to come
     probe = plan.coalitions[:4]
     judge = appoint(classifier, shared.engine, board.mask(probe))
