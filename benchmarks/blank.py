@@ -31,8 +31,8 @@ from whyscan.data.catalogue import open_catalogue
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow, read_splits
-from whyscan.explain.blankness import MapSeen, look_at_maps, tabulate, write_table
-from whyscan.explain.contribution import Contribution, layer_contributions
+from whyscan.explain.cams.blankness import MapSeen, look_at_maps, tabulate, write_table
+from whyscan.explain.cams.contribution import Contribution, layer_contributions
 from whyscan.models import backbones, process
 from whyscan.models.classifier import Classifier, Network
 from whyscan.records import files

@@ -9,9 +9,9 @@ import numpy as np
 from error_measure import METHODS, SEEDS, TOP, beside
 from error_reference import SCORES, Judged, Truth
 
-from whyscan.explain.converge import TIE
-from whyscan.explain.estimate import TOGETHER, Fitted, drawn, estimate_until_settled
-from whyscan.explain.surrogate import AUTO
+from whyscan.explain.games.converge import TIE
+from whyscan.explain.games.estimate import TOGETHER, Fitted, drawn, estimate_until_settled
+from whyscan.explain.games.surrogate import AUTO
 
 Row = dict[str, Any]
 

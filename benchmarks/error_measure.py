@@ -13,10 +13,10 @@ from error_peers import PEERS, Peer
 from error_reference import BUDGETS, SCORES, Judged, Truth
 from scipy.stats import rankdata
 
-from whyscan.explain.estimate import Estimator, Fitted, Linear, drawn, estimate
-from whyscan.explain.lime import LIME
-from whyscan.explain.owen import owen_values
-from whyscan.explain.shap import SHAP
+from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.owen import owen_values
+from whyscan.explain.games.shap import SHAP
 
 SEEDS = (0, 1)
 TOP = 5

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from whyscan.explain.hierarchy import Merges, members
+from whyscan.explain.games.hierarchy import Merges, members
 
 Judge = Callable[[np.ndarray], np.ndarray]
 """Coalitions (m, s) -> probabilities (m, t)."""

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from whyscan.data.scan import Scan
-from whyscan.explain.emulator import Emulator, emulate
-from whyscan.explain.hierarchy import Merges, hierarchy
-from whyscan.explain.lime import LIME, kernel, lime_weights
-from whyscan.explain.measure import Estimand, by_size, shapley
-from whyscan.explain.owen import evaluations_needed, owen_values
-from whyscan.explain.perturb import Game, Memory, game, play
-from whyscan.explain.sampling import Plan, draw, log_binomial
-from whyscan.explain.segments import Superpixels, segment
-from whyscan.explain.shap import SHAP
+from whyscan.explain.games.emulator import Emulator, emulate
+from whyscan.explain.games.hierarchy import Merges, hierarchy
+from whyscan.explain.games.lime import LIME, kernel, lime_weights
+from whyscan.explain.games.measure import Estimand, by_size, shapley
+from whyscan.explain.games.owen import evaluations_needed, owen_values
+from whyscan.explain.games.perturb import Game, Memory, game, play
+from whyscan.explain.games.sampling import Plan, draw, log_binomial
+from whyscan.explain.games.segments import Superpixels, segment
+from whyscan.explain.games.shap import SHAP
 from whyscan.models import openvino_engine
 from whyscan.models.classifier import Classifier, Predict, softmax
 from whyscan.records import files

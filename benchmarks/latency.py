@@ -27,7 +27,7 @@ from speed_setting import cpu
 
 from whyscan.data.phantom import phantom
 from whyscan.errors import WhyscanError
-from whyscan.explain.gradcam import GradCAM
+from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.models import process
 from whyscan.models.backbones import BACKBONES, build
 

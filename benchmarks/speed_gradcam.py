@@ -13,8 +13,8 @@ from speed_setting import Setting
 from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
+from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.explain import explain_layers
-from whyscan.explain.gradcam import GradCAM
 
 OURS, LOOP = "whyscan", "pytorch-grad-cam, looped"
 ONCE, FROZEN = "pytorch-grad-cam, all layers at once", "pytorch-grad-cam, all layers at once, weights frozen"

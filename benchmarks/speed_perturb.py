@@ -15,9 +15,9 @@ from speed_record import Claim, Contestant, Job
 from speed_setting import Setting
 
 from whyscan.explain.explain import explain_layers, explain_many
-from whyscan.explain.lime import LIME
-from whyscan.explain.shap import SHAP
-from whyscan.explain.surrogate import Labels, Perturbation
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.shap import SHAP
+from whyscan.explain.games.surrogate import Labels, Perturbation
 from whyscan.models import openvino_engine
 from whyscan.models.classifier import Classifier, Predict
 from whyscan.models.compiled import appoint

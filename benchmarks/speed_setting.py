@@ -17,8 +17,8 @@ from torch import Tensor, nn
 import whyscan
 from whyscan.data.phantom import KINDS, phantom
 from whyscan.data.scan import Scan
-from whyscan.explain.perturb import Game, game
-from whyscan.explain.segments import Superpixels, segment
+from whyscan.explain.games.perturb import Game, game
+from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.models import process
 from whyscan.models.classifier import Classifier
 

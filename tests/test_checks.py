@@ -4,11 +4,11 @@ import pytest
 
 from whyscan.checks import at_least, between
 from whyscan.errors import BadInput
-from whyscan.explain.anchors import Anchors
-from whyscan.explain.lime import LIME
-from whyscan.explain.occlusion import Occlusion
-from whyscan.explain.rise import RISE
-from whyscan.explain.surrogate import Perturbation
+from whyscan.explain.games.anchors import Anchors
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.occlusion import Occlusion
+from whyscan.explain.games.rise import RISE
+from whyscan.explain.games.surrogate import Perturbation
 
 
 @pytest.mark.parametrize("value", [1, 0, -1, 2.5, "auto", True, None, float("nan")])

@@ -28,8 +28,8 @@ from PIL import Image
 import whyscan
 from whyscan.data.phantom import phantom
 from whyscan.data.scan import Scan
+from whyscan.explain.games.segments import head
 from whyscan.explain.methods import METHODS
-from whyscan.explain.segments import head
 from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import Attribution
 from whyscan.records.pictures import shown_at

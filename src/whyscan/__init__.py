@@ -35,7 +35,8 @@ class _Whyscan(ModuleType):
     """`explain`, `report` and `study` are functions here and packages below: `whyscan.explain` is the function.
 
     The import system hangs every package that it loads onto its parent, where it would hide the function. To reach
-    the packages, write `from whyscan.explain import gradcam`; `import whyscan.explain.gradcam as g` finds the function.
+    the packages, write `from whyscan.explain.cams import gradcam`; `import whyscan.explain.cams.gradcam as g`
+    finds the function.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

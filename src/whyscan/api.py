@@ -8,13 +8,13 @@ from typing import Any
 
 from whyscan.data.catalogue import open_catalogue
 from whyscan.data.read import read_scan, read_scans
-from whyscan.explain.blankness import blank_table
+from whyscan.explain.cams.blankness import blank_table
+from whyscan.explain.cams.contribution import layer_contributions
 from whyscan.explain.consensus import Consensus, consensus
-from whyscan.explain.contribution import layer_contributions
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.games.segments import Superpixels
+from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.methods import describe as methods
-from whyscan.explain.segments import Superpixels
-from whyscan.explain.surrogate import Perturbation
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load

@@ -9,12 +9,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from whyscan.explain.hierarchy import hierarchy
-from whyscan.explain.lime import LIME, kernel, lime_weights
-from whyscan.explain.perturb import game
-from whyscan.explain.sampling import draw
-from whyscan.explain.segments import Superpixels, segment
-from whyscan.explain.shap import SHAP
+from whyscan.explain.games.hierarchy import hierarchy
+from whyscan.explain.games.lime import LIME, kernel, lime_weights
+from whyscan.explain.games.perturb import game
+from whyscan.explain.games.sampling import draw
+from whyscan.explain.games.segments import Superpixels, segment
+from whyscan.explain.games.shap import SHAP
 from whyscan.records import files
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -128,7 +128,7 @@ def test_tables_are_put_between_their_marks(reference: ModuleType, tmp_path: Pat
 def test_sure_signs_and_tied_superpixels(reference: ModuleType) -> None:
     import error_auto
 
-    from whyscan.explain.estimate import TOGETHER, Fitted
+    from whyscan.explain.games.estimate import TOGETHER, Fitted
 
     def fitted(weights: list[float], half: float) -> Fitted:
         array = np.array([weights])

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.consensus import consensus
-from whyscan.explain.gradcam import GradCAM
-from whyscan.explain.lime import LIME
-from whyscan.explain.shap import SHAP
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.shap import SHAP
 from whyscan.records.attribution import Attribution
 from whyscan.records.geometry import Geometry
 

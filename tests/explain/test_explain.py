@@ -9,12 +9,12 @@ from whyscan.data.read import read_scan
 from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.consensus import consensus
 from whyscan.explain.explain import explain, explain_layers, explain_many
-from whyscan.explain.lime import LIME
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.rise import RISE
+from whyscan.explain.games.segments import Superpixels
+from whyscan.explain.games.shap import SHAP
+from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.methods import METHODS
-from whyscan.explain.rise import RISE
-from whyscan.explain.segments import Superpixels
-from whyscan.explain.shap import SHAP
-from whyscan.explain.surrogate import Perturbation
 from whyscan.models.backbones import build
 
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan, content_hash
-from whyscan.explain.gradcam import GradCAM
-from whyscan.explain.lime import LIME
+from whyscan.explain.cams.gradcam import GradCAM
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.segments import Superpixels
+from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.methods import METHODS
-from whyscan.explain.segments import Superpixels
-from whyscan.explain.surrogate import Perturbation
 from whyscan.models.classifier import Classifier
 
 TRANSFORMERS_ONLY = ("attention_rollout",)

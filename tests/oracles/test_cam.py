@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from whyscan.data.read import read_scan
 from whyscan.data.scan import Scan
-from whyscan.explain.ablationcam import AblationCAM
-from whyscan.explain.cam_kernels import gradcampp
+from whyscan.explain.cams.ablationcam import AblationCAM
+from whyscan.explain.cams.kernels import gradcampp
+from whyscan.explain.cams.scorecam import ScoreCAM
 from whyscan.explain.explain import explain_layers
 from whyscan.explain.methods import METHODS
-from whyscan.explain.scorecam import ScoreCAM
 from whyscan.models.backbones import build
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan
+from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.explain import explain_layers
-from whyscan.explain.gradcam import GradCAM
 from whyscan.explain.trace import trace
 from whyscan.models.backbones import build
 from whyscan.models.classifier import Classifier

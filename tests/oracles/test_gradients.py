@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan
-from whyscan.explain.gradient_shap import GradientSHAP
-from whyscan.explain.guided import GuidedBackprop
-from whyscan.explain.guided_gradcam import GuidedGradCAM
-from whyscan.explain.integrated import IntegratedGradients
-from whyscan.explain.saliency import InputXGradient, Saliency
-from whyscan.explain.smoothgrad import SmoothGrad, noisy
+from whyscan.explain.cams.guided_gradcam import GuidedGradCAM
+from whyscan.explain.gradients.gradient_shap import GradientSHAP
+from whyscan.explain.gradients.guided import GuidedBackprop
+from whyscan.explain.gradients.integrated import IntegratedGradients
+from whyscan.explain.gradients.saliency import InputXGradient, Saliency
+from whyscan.explain.gradients.smoothgrad import SmoothGrad, noisy
 from whyscan.models.classifier import Classifier, Layer
 
 captum = pytest.importorskip("captum.attr", reason="captum is not installed (extra: oracles)")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from whyscan.explain.lime import LIME, kernel, lime_weights
-from whyscan.explain.perturb import game, play
-from whyscan.explain.sampling import draw
+from whyscan.explain.games.lime import LIME, kernel, lime_weights
+from whyscan.explain.games.perturb import game, play
+from whyscan.explain.games.sampling import draw
 
 pytestmark = pytest.mark.filterwarnings("default")
 

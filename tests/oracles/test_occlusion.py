@@ -9,7 +9,7 @@ from captum.attr import Occlusion as Captum
 from torch import nn
 
 from whyscan.data.scan import Scan, content_hash
-from whyscan.explain.occlusion import Occlusion
+from whyscan.explain.games.occlusion import Occlusion
 from whyscan.models.classifier import Classifier
 
 

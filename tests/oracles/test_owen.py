@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whyscan.explain.hierarchy import hierarchy, members
-from whyscan.explain.owen import evaluations_needed, owen_values
-from whyscan.explain.perturb import game, play
-from whyscan.explain.segments import Superpixels, segment
+from whyscan.explain.games.hierarchy import hierarchy, members
+from whyscan.explain.games.owen import evaluations_needed, owen_values
+from whyscan.explain.games.perturb import game, play
+from whyscan.explain.games.segments import Superpixels, segment
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whyscan.explain.sampling import draw
-from whyscan.explain.shap import SHAP
+from whyscan.explain.games.sampling import draw
+from whyscan.explain.games.shap import SHAP
 
 pytestmark = pytest.mark.filterwarnings("default")
 

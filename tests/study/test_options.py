@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from whyscan.errors import BadInput
-from whyscan.explain.segments import Superpixels
+from whyscan.explain.games.segments import Superpixels
 from whyscan.study.options import parse
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from whyscan.errors import BadInput, BadTarget
+from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.methods import METHODS
-from whyscan.explain.segments import Superpixels
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
 from whyscan.records.attribution import Attribution, load_all

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Integer
 from scipy.stats import rankdata
 
 from whyscan.errors import BadInput, BadTarget
-from whyscan.explain.segments import Superpixels, segment
+from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.records.attribution import Attribution, find
 
 _TOP = 0.2

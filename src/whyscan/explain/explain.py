@@ -11,11 +11,11 @@ from jaxtyping import Integer
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.fills import Fill
-from whyscan.explain.gradcam import Recipe
+from whyscan.explain.cams.gradcam import Recipe
+from whyscan.explain.games.fills import Fill
+from whyscan.explain.games.segments import Superpixels
+from whyscan.explain.games.surrogate import Labels, Perturbation, Surrogate, explain_by_play
 from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method, settings_table
-from whyscan.explain.segments import Superpixels
-from whyscan.explain.surrogate import Labels, Perturbation, Surrogate, explain_by_play
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.models.classifier import Classifier
 from whyscan.models.compiled import Engine

@@ -8,23 +8,23 @@ from typing import Any, Protocol, runtime_checkable
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.ablationcam import AblationCAM
-from whyscan.explain.anchors import Anchors
-from whyscan.explain.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
-from whyscan.explain.gradcam import GradCAM
-from whyscan.explain.gradient_shap import GradientSHAP
-from whyscan.explain.guided import GuidedBackprop
-from whyscan.explain.guided_gradcam import GuidedGradCAM
-from whyscan.explain.integrated import IntegratedGradients
-from whyscan.explain.lime import LIME
-from whyscan.explain.occlusion import Occlusion
-from whyscan.explain.owen import Owen
-from whyscan.explain.rise import RISE
-from whyscan.explain.rollout import AttentionRollout
-from whyscan.explain.saliency import InputXGradient, Saliency
-from whyscan.explain.scorecam import ScoreCAM
-from whyscan.explain.shap import SHAP
-from whyscan.explain.smoothgrad import SmoothGrad
+from whyscan.explain.cams.ablationcam import AblationCAM
+from whyscan.explain.cams.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from whyscan.explain.cams.gradcam import GradCAM
+from whyscan.explain.cams.guided_gradcam import GuidedGradCAM
+from whyscan.explain.cams.scorecam import ScoreCAM
+from whyscan.explain.games.anchors import Anchors
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.occlusion import Occlusion
+from whyscan.explain.games.owen import Owen
+from whyscan.explain.games.rise import RISE
+from whyscan.explain.games.shap import SHAP
+from whyscan.explain.gradients.gradient_shap import GradientSHAP
+from whyscan.explain.gradients.guided import GuidedBackprop
+from whyscan.explain.gradients.integrated import IntegratedGradients
+from whyscan.explain.gradients.rollout import AttentionRollout
+from whyscan.explain.gradients.saliency import InputXGradient, Saliency
+from whyscan.explain.gradients.smoothgrad import SmoothGrad
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet

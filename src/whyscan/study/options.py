@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from whyscan.errors import BadInput
-from whyscan.explain.segments import Algorithm, Superpixels
+from whyscan.explain.games.segments import Algorithm, Superpixels
 
 
 def parse(given: Mapping[str, str], settings: Sequence[str] = ()) -> dict[str, Any]:

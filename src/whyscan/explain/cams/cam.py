@@ -1,0 +1,250 @@
+"""What every class activation map shares: batches of scans, one trace, and the way from maps to attributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from whyscan.data.scan import Scan
+from whyscan.errors import BadModel
+from whyscan.explain.blank import CLASS_TOKEN, NO_GRADIENT, diagnose
+from whyscan.explain.cams.kernels import Signed
+from whyscan.explain.targets import Targets, facts, resolve, stacked
+from whyscan.explain.trace import Reduced, Tracer, tracing
+from whyscan.models.batches import halving
+from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.tokens import to_channels
+from whyscan.progress import Progress, quiet
+from whyscan.records.attribution import Attribution, Score
+from whyscan.records.geometry import Geometry
+
+Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], Signed]
+Diagnose = Callable[[Tensor, Tensor, Tensor], str]
+RowsFor = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""(rows of logit weights (t, k), logits (k,)) -> (rows to differentiate (t, k), what they were divided by (t,))."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """One layer's maps of one scan: (t, h, w), a word per target, and figures per target."""
+
+    maps: Float32[np.ndarray, "t h w"]
+    words: Sequence[str]
+    measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def as_logits(rows: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - a RowsFor
+    """The logits themselves are differentiated."""
+    return rows, np.ones(len(rows))
+
+
+def relu(found: Maps, factors: np.ndarray) -> Maps:  # noqa: ARG001 - one of the ways to finish
+    """Keep what speaks for the target. Nothing is scaled."""
+    return Maps(np.maximum(found.maps, 0), found.words, found.measured)
+
+
+@dataclass(frozen=True, eq=False)
+class Cam:
+    """A member of the family as data.
+
+    Attributes:
+        method, title: its name in the table of methods, and the one that people read.
+        kernel: activation and gradient -> signed map.
+        settings: what the attribution says of it.
+        score: what is differentiated, for the attribution.
+        diagnose: a signed map, its activation and gradient -> a word.
+        rows: what is differentiated, from the targets' rows and the logits.
+        finish: (signed maps, the factors that `rows` divided by) -> what is kept.
+    """
+
+    method: str
+    title: str
+    kernel: Kernel
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"score": "logit", "relu": True})
+    score: Score = "logit"
+    diagnose: Diagnose = diagnose
+    rows: RowsFor = as_logits
+    finish: Callable[[Maps, np.ndarray], Maps] = relu
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scan on the model's grid, (1, 3, h, w)."""
+
+    scan: Scan
+    pixels: Float32[np.ndarray, "1 c h w"]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A scan, what the model said about it, and what is asked: targets by name and as rows of logit weights."""
+
+    scan: Scan
+    geometry: Geometry
+    logits: Float32[np.ndarray, " k"]
+    names: tuple[str, ...]
+    rows: Float32[np.ndarray, "t k"]
+
+
+class Layered(Protocol):
+    """A method that has a layer of its own and looks at any."""
+
+    @property
+    def layer(self) -> str: ...
+
+    def at(
+        self,
+        classifier: Classifier,
+        scans: Sequence[Scan],
+        targets: Targets,
+        layers: Sequence[Layer],
+        *,
+        progress: Progress = quiet,
+    ) -> list[list[Attribution]]: ...
+
+
+def at_own_layer(
+    self: Layered,
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets = "all",
+    *,
+    seed: int = 0,  # noqa: ARG001 - the same call for every method
+    progress: Progress = quiet,
+) -> list[Attribution]:
+    """One attribution per scan. Nothing is drawn, so the seed changes nothing; it is there for all alike."""
+    found = self.at(classifier, scans, targets, (classifier.layer(self.layer),), progress=progress)
+    return [attribution for (attribution,) in found]
+
+
+def explain_at(
+    cam: Cam,
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets,
+    layers: Sequence[Layer],
+    *,
+    batch: int = 8,
+    progress: Progress = quiet,
+) -> list[list[Attribution]]:
+    """For each scan one attribution per layer, from one forward pass and one backward pass per target.
+
+    Raises:
+        BadTarget: a target does not exist, or a layer's output is not a grid of channels.
+    """
+    found: list[list[Attribution]] = []
+    with tracing(classifier.network, [layer.path for layer in layers]) as run:
+        for part in batches(classifier, scans, batch):
+            work = partial(_traced, run, cam, classifier, targets, layers, part)
+            for some in halving(work, len(part), len(part)):
+                found += some
+                progress(cam.title, len(found), len(scans))
+    return found
+
+
+def batches(classifier: Classifier, scans: Sequence[Scan], batch: int) -> Iterator[list[Prepared]]:
+    """Scans on the model's grid; while the model works on a batch, the next one is prepared."""
+    parts = [scans[start : start + batch] for start in range(0, len(scans), batch)]
+    if len(parts) < 2:
+        yield from (_prepare(classifier, part) for part in parts)
+        return
+    with ThreadPoolExecutor(1) as worker:
+        ahead = worker.submit(_prepare, classifier, parts[0])
+        for following in [*parts[1:], []]:
+            ready = ahead.result()
+            ahead = worker.submit(_prepare, classifier, following)
+            yield ready
+
+
+def _prepare(classifier: Classifier, scans: Sequence[Scan]) -> list[Prepared]:
+    return [Prepared(scan, *classifier.prepare(scan)) for scan in scans]
+
+
+def stack(classifier: Classifier, prepared: Sequence[Prepared]) -> Float[Tensor, "n c h w"]:
+    return torch.from_numpy(np.concatenate([each.pixels for each in prepared])).to(classifier.device)
+
+
+def cases(classifier: Classifier, prepared: Sequence[Prepared], targets: Targets, logits: Tensor) -> list[Case]:
+    """What is asked of each scan of a batch, once the model's answers are known."""
+    return [
+        Case(each.scan, each.geometry, row, *resolve(classifier, targets, row, each.scan.label))
+        for each, row in zip(prepared, logits.cpu().numpy(), strict=True)
+    ]
+
+
+def attribution(
+    classifier: Classifier, case: Case, layer: Layer, found: Maps, *, method: str, **more: Any
+) -> Attribution:
+    return Attribution(
+        method=method,
+        layer=layer.name,
+        maps=np.ascontiguousarray(found.maps, np.float32),
+        diagnosis=tuple(found.words),
+        measured=found.measured,
+        **facts(classifier, case.scan, case.geometry, case.logits, case.names),
+        **more,
+    )
+
+
+_Kept = tuple[Float[Tensor, "n h w"], list[str]]
+
+
+def _traced(
+    run: Tracer,
+    cam: Cam,
+    classifier: Classifier,
+    targets: Targets,
+    layers: Sequence[Layer],
+    part: Sequence[Prepared],
+    piece: slice,
+) -> list[list[Attribution]]:
+    prepared = part[piece]
+    asked: list[Case] = []
+    factors: list[np.ndarray] = []
+
+    def rows(logits: Tensor) -> Tensor:
+        asked.extend(cases(classifier, prepared, targets, logits))
+        weights = []
+        for case in asked:
+            row, factor = cam.rows(case.rows, case.logits)
+            weights.append(row)
+            factors.append(factor)
+        return torch.from_numpy(stacked(weights))
+
+    kernels = {layer.path: partial(_keep, cam, layer) for layer in layers}
+    traced = run(stack(classifier, prepared), rows, kernels)
+    return [
+        [_finished(cam, classifier, case, factors[i], layer, traced, i) for layer in layers]
+        for i, case in enumerate(asked)
+    ]
+
+
+def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
+    activation, gradient = to_channels(output, layer), to_channels(slope, layer)
+    signed = cam.kernel(activation, gradient)
+    if not bool(torch.isfinite(signed).all()):
+        came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
+        raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")
+    words = [cam.diagnose(*each) for each in zip(signed, activation, gradient, strict=True)]
+    if layer.prefix and NO_GRADIENT in words:
+        read = slope[:, : layer.prefix].flatten(1).any(1).tolist()
+        words = [CLASS_TOKEN if word == NO_GRADIENT and own else word for word, own in zip(words, read, strict=True)]
+    return signed.cpu(), words
+
+
+def _finished(
+    cam: Cam, classifier: Classifier, case: Case, factors: np.ndarray, layer: Layer, traced: Reduced[_Kept], i: int
+) -> Attribution:
+    mine = traced.results[layer.path][: len(case.names)]
+    found = Maps(np.stack([signed[i].numpy() for signed, _ in mine]), [words[i] for _, words in mine])
+    kept = cam.finish(found, factors)
+    return attribution(classifier, case, layer, kept, method=cam.method, score=cam.score, settings=dict(cam.settings))

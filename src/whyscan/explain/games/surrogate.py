@@ -1,0 +1,183 @@
+"""What LIME and SHAP share: one game, one set of evaluations, then a small fit each, for all targets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float64, Integer
+
+from whyscan.checks import at_least, one_of
+from whyscan.data.scan import Scan
+from whyscan.errors import BadInput
+from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
+from whyscan.explain.games.fills import Fill
+from whyscan.explain.games.perturb import Game, game, play, remembered
+from whyscan.explain.games.segments import Superpixels, own, segment, within
+from whyscan.explain.targets import Targets, check, facts, resolve
+from whyscan.models.classifier import Classifier, softmax
+from whyscan.models.compiled import Engine, appoint
+from whyscan.progress import Progress, quiet
+from whyscan.records.attribution import Attribution, Score
+from whyscan.records.geometry import Geometry
+
+AUTO = 2000
+"""The most evaluations that are spent where `samples` is "auto"."""
+
+_MOVES = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Superpixels of the user's own: a label map on the scan's grid or on the model's; negative = always shown."""
+
+    map: Integer[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is hidden, how, how often, and which score is watched.
+
+    Attributes:
+        superpixels: how the scan is cut up, or the user's own label map.
+        fill: what a hidden superpixel looks like: "mean" (its own mean, as in lime), or what else `Fill` knows.
+        samples: the most evaluations of the model, for all methods that share them together; or "auto": as many as it
+            takes for the strongest superpixels of every target to settle, 2,000 at most.
+        estimator: "quadrature" learns the game from the coalitions and integrates what it learned; "regression" fits
+            weights to the coalitions and nothing else, as lime and shap do.
+        score: "probability", as lime and shap are mostly used, or "logit", which does not saturate.
+        engine: "fast" (bfloat16 where it agrees with float32 on this very scan) or "float32".
+        batch: how many perturbed scans are judged at once.
+    """
+
+    superpixels: Superpixels | Labels = field(default_factory=Superpixels)
+    fill: Fill = "mean"
+    samples: int | Literal["auto"] = 300
+    estimator: Estimator = "quadrature"
+    score: Score = "probability"
+    engine: Engine = "fast"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        one_of(("probability", "logit"), score=self.score)
+        one_of(get_args(Engine), engine=self.engine)
+        one_of(get_args(Estimator), estimator=self.estimator)
+        at_least(1, batch=self.batch)
+        if self.samples == "auto":
+            if self.estimator == "regression":
+                raise BadInput(
+                    'samples "auto" with regression', "quadrature", "leave the estimator out, or give samples"
+                )
+        elif not isinstance(self.samples, int) or isinstance(self.samples, bool) or self.samples < 4:
+            raise BadInput(f"{self.samples!r} samples", '4 or more, or "auto"', "300 is the default")
+
+    @property
+    def most(self) -> int:
+        """The most evaluations of the model."""
+        return AUTO if self.samples == "auto" else self.samples
+
+
+@runtime_checkable
+class Surrogate(Linear, Protocol):
+    """A method that is a fit to judged coalitions and whose measure depends on their size only."""
+
+    @property
+    def perturbation(self) -> Perturbation: ...
+
+
+def explain_by_play(
+    classifier: Classifier,
+    scan: Scan,
+    methods: Mapping[str, Surrogate],
+    targets: Targets,
+    *,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> dict[str, Attribution]:
+    """One attribution per method, all from the same evaluations of the model.
+
+    Raises:
+        BadInput: the methods do not agree on what is hidden and how.
+        BadScan: hiding changes nothing.
+        BadTarget: a target does not exist.
+    """
+    shared, *others = {id(each.perturbation): each.perturbation for each in methods.values()}.values()
+    if any(each != shared for each in others):
+        raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
+    check(classifier, targets, scan.label)
+    geometry, board = set_up(classifier, scan, shared)
+    plan = drawn(methods, board.players, shared.most, seed, shared.estimator)
+    # everybody, nobody, and a pair stand for what is to come
+    probe = plan.coalitions[:4]
+    judge = appoint(classifier, shared.engine, board.mask(probe))
+    # what is predicted is said by the float32 model, whichever engine judges the perturbed scans
+    answer = judge.plain[0]
+    names, rows = resolve(classifier, targets, answer, scan.label)
+    memory = remembered(probe, judge.said)
+
+    def scored(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+        logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
+        return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
+
+    if shared.samples == "auto":
+        found = estimate_until_settled(methods, plan, scored)
+    else:
+        found = estimate(methods, plan, scored, shared.estimator)
+    scores = scored(plan.coalitions[: len(memory)])
+    common = {
+        **facts(classifier, scan, geometry, answer, names),
+        "segments": board.segments,
+        "signed": True,
+        "score": shared.score,
+        "evaluations": len(memory),
+        "diagnosis": tuple("there" if np.ptp(column) > _MOVES else "score hardly moves" for column in scores.T),
+        "engine": judge.engine,
+        "deviation": judge.deviation,
+        "seed": seed,
+    }
+    return {
+        name: Attribution(
+            method=name,
+            **_arrays(found[name]),
+            converged=found[name].settled if found[name].measured else None,
+            measured=found[name].measured,
+            settings={**settings_of(method), "shared_by": sorted(methods), "exact": plan.complete},
+            **common,
+        )
+        for name, method in methods.items()
+    }
+
+
+def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Geometry, Game]:
+    """How the scan got onto the model's grid, and the game that is played on it.
+
+    Raises:
+        BadScan: hiding changes nothing.
+    """
+    pixels, geometry = classifier.prepare(scan)
+    labels = (
+        own(shared.superpixels.map, geometry)
+        if isinstance(shared.superpixels, Labels)
+        else within(segment(pixels[0], shared.superpixels), geometry)
+    )
+    return geometry, game(pixels[0], labels, shared.fill)
+
+
+def _arrays(fitted: Fitted) -> dict[str, Any]:
+    intervals = fitted.intervals
+    return {
+        "weights": fitted.weights.astype(np.float32),
+        "intervals": None if intervals is None else intervals.astype(np.float32),
+    }
+
+
+def settings_of(method: Any) -> dict[str, Any]:
+    """The fields of a method with a `perturbation`, flat and fit for JSON; a label map of the user's is only named."""
+    own_fields = {item.name: getattr(method, item.name) for item in fields(method)}
+    shared: Perturbation = own_fields.pop("perturbation")
+    flat = {item.name: getattr(shared, item.name) for item in fields(shared)}
+    superpixels = shared.superpixels
+    flat["superpixels"] = "the user's own" if isinstance(superpixels, Labels) else asdict(superpixels)
+    return {**own_fields, **flat}

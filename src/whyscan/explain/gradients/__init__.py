@@ -1,0 +1,1 @@
+"""Gradients at the pixels, and what is made of them; attention rollout."""
