@@ -50,7 +50,7 @@ def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWork
 
     contestants = [
         Contestant(OURS, lambda: _none(explain_layers(classifier, setting.scan, names)), "ours"),
-        Contestant(bound, partial(bare_backward, setting.bare, bare, pixels, targets), "bound"),
+        Contestant(bound, partial(bare_backward, setting.bare, bare, setting.laid_out(pixels), targets), "bound"),
         Contestant("whyscan, maps resized to the scan", sized, "also ours"),
         Contestant(ONCE, partial(peers.grad_cam_at_once, setting.network, modules, pixels, targets)),
         Contestant(
@@ -94,7 +94,9 @@ def _last(setting: Setting) -> Job:
     contestants = [
         Contestant(OURS, lambda: _none(GradCAM()(classifier, [setting.scan], classifier.classes[target])), "ours"),
         Contestant(
-            "bound: 1 forward, 1 backward", partial(bare_backward, setting.bare, bare, pixels, [target]), "bound"
+            "bound: 1 forward, 1 backward",
+            partial(bare_backward, setting.bare, bare, setting.laid_out(pixels), [target]),
+            "bound",
         ),
         Contestant(CAPTUM, partial(peers.captum_grad_cam, setting.network, layer, pixels, target)),
         Contestant("pytorch-grad-cam", partial(peers.grad_cam, setting.network, layer, pixels, target)),
@@ -104,7 +106,7 @@ def _last(setting: Setting) -> Job:
 
 def _folder(setting: Setting) -> Job:
     classifier, scans = setting.classifier, setting.scans
-    pixels, bare = setting.tensor(len(scans)), setting.modules(setting.bare)[-1]
+    pixels, bare = setting.laid_out(setting.tensor(len(scans))), setting.modules(setting.bare)[-1]
     target = setting.predicted
 
     def plain() -> dict[str, int]:

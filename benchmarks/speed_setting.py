@@ -19,6 +19,7 @@ from whyscan.data.phantom import KINDS, phantom
 from whyscan.data.scan import Scan
 from whyscan.explain.games.perturb import Game, game
 from whyscan.explain.games.segments import Superpixels, segment
+from whyscan.explain.trace import memory_format
 from whyscan.models import process
 from whyscan.models.classifier import Classifier
 
@@ -68,6 +69,10 @@ class Setting:
         """The first scans on the model's grid, (n, 3, h, w)."""
         pixels = [self.classifier.prepare(scan)[0] for scan in self.scans[:count]]
         return torch.from_numpy(np.concatenate(pixels))
+
+    def laid_out(self, pixels: Tensor) -> Tensor:
+        """In the memory format that whyscan's trace chooses, so that a bound is not slower for another layout."""
+        return pixels.contiguous(memory_format=memory_format(self.bare.modules()))
 
     def modules(self, network: nn.Module) -> list[nn.Module]:
         """The convolutions that `whyscan.explain_layers` looks at, in a copy of the network."""

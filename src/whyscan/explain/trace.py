@@ -110,7 +110,7 @@ class Tracer:
     def __init__(self, network: nn.Module, modules: Mapping[str, nn.Module], paths: Sequence[str]) -> None:
         self._network, self._modules = network, {path: modules[path] for path in paths}
         self._protected = _followed_in_place(modules.values(), self._modules)
-        self._format = _memory_format(modules.values())
+        self._format = memory_format(modules.values())
         self._handles: list[RemovableHandle] = []
 
     def __call__(
@@ -262,7 +262,7 @@ def _followed_in_place(modules: Iterable[nn.Module], layers: Mapping[str, nn.Mod
     return {path for path, module in layers.items() if getattr(after.get(id(module)), "inplace", False)}
 
 
-def _memory_format(modules: Iterable[nn.Module]) -> torch.memory_format:
+def memory_format(modules: Iterable[nn.Module]) -> torch.memory_format:
     """On a CPU depthwise convolutions run faster with channels last: Xception in three quarters of the time.
 
     A ResNet, which has none, gains nothing, nor does a ConvNeXt, which has layer norms and turns its axes itself.
