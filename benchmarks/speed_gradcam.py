@@ -91,13 +91,10 @@ def _last(setting: Setting) -> Job:
     classifier, pixels, target = setting.classifier, setting.tensor(), setting.predicted
     layer = setting.modules(setting.network)[-1:]
     bare = setting.modules(setting.bare)[-1]
+    least = partial(bare_backward, setting.bare, bare, setting.laid_out(pixels), [target])
     contestants = [
         Contestant(OURS, lambda: _none(GradCAM()(classifier, [setting.scan], classifier.classes[target])), "ours"),
-        Contestant(
-            "bound: 1 forward, 1 backward",
-            partial(bare_backward, setting.bare, bare, setting.laid_out(pixels), [target]),
-            "bound",
-        ),
+        Contestant("bound: 1 forward, 1 backward", least, "bound"),
         Contestant(CAPTUM, partial(peers.captum_grad_cam, setting.network, layer, pixels, target)),
         Contestant("pytorch-grad-cam", partial(peers.grad_cam, setting.network, layer, pixels, target)),
     ]
