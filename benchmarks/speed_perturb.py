@@ -27,7 +27,7 @@ BATCH = 8
 WARM = 16  # evaluations that are enough to warm up with
 ONE_CLASS = "captum explains one class a call: one is timed, and counted once for each class."
 SAME_ERROR = {"LIME": 424, "SHAP": 336}
-"""Evaluations whose error is that of 1,000 of lime's and of KernelExplainer's: benchmarks/error.py, the harder model."""
+"""Evaluations with the error of 1,000 of lime's and of KernelExplainer's: benchmarks/error.py, the harder model."""
 SHARED = 420  # of LIME and SHAP together in job g
 
 

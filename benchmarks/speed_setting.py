@@ -19,9 +19,9 @@ from whyscan.data.phantom import KINDS, phantom
 from whyscan.data.scan import Scan
 from whyscan.explain.games.perturb import Game, game
 from whyscan.explain.games.segments import Superpixels, segment
-from whyscan.explain.trace import memory_format
 from whyscan.models import process
 from whyscan.models.classifier import Classifier
+from whyscan.models.layout import laid_out
 
 PEERS = ("captum", "grad-cam", "lime", "shap")
 OTHERS = ("torch", "numpy", "scikit-learn", "openvino")
@@ -72,7 +72,7 @@ class Setting:
 
     def laid_out(self, pixels: Tensor) -> Tensor:
         """In the memory format that whyscan's trace chooses, so that a bound is not slower for another layout."""
-        return pixels.contiguous(memory_format=memory_format(self.bare.modules()))
+        return laid_out(self.bare, pixels)
 
     def modules(self, network: nn.Module) -> list[nn.Module]:
         """The convolutions that `whyscan.explain_layers` looks at, in a copy of the network."""

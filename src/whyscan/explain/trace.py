@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from whyscan.errors import BadModel, BadTarget
+from whyscan.models.layout import laid_out
 
 R = TypeVar("R")
 Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], R]
@@ -110,7 +111,6 @@ class Tracer:
     def __init__(self, network: nn.Module, modules: Mapping[str, nn.Module], paths: Sequence[str]) -> None:
         self._network, self._modules = network, {path: modules[path] for path in paths}
         self._protected = _followed_in_place(modules.values(), self._modules)
-        self._format = memory_format(modules.values())
         self._handles: list[RemovableHandle] = []
 
     def __call__(
@@ -156,8 +156,7 @@ class Tracer:
         return Seen(logits, captured.tensors, captured.runs)
 
     def _forward(self, pixels: Tensor, *, differentiate: bool) -> tuple[_Captured, Tensor]:
-        if pixels.device.type == "cpu":
-            pixels = pixels.contiguous(memory_format=self._format)
+        pixels = laid_out(self._network, pixels)
         captured = _Captured(self._protected, differentiate)
         while True:
             try:
@@ -260,15 +259,3 @@ def _followed_in_place(modules: Iterable[nn.Module], layers: Mapping[str, nn.Mod
     leaves = [module for module in modules if not module._modules]
     after = {id(one): two for one, two in pairwise(leaves)}
     return {path for path, module in layers.items() if getattr(after.get(id(module)), "inplace", False)}
-
-
-def memory_format(modules: Iterable[nn.Module]) -> torch.memory_format:
-    """On a CPU depthwise convolutions run faster with channels last: Xception in three quarters of the time.
-
-    A ResNet, which has none, gains nothing, nor does a ConvNeXt, which has layer norms and turns its axes itself.
-    What a layer answers differs by rounding only.
-    """
-    parts = list(modules)
-    depthwise = any(isinstance(part, nn.Conv2d) and part.groups == part.in_channels > 1 for part in parts)
-    gains = depthwise and any(isinstance(part, nn.BatchNorm2d) for part in parts)
-    return torch.channels_last if gains else torch.contiguous_format

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.models.batches import halving
+from whyscan.models.layout import laid_out
 from whyscan.records.attribution import find
 from whyscan.records.geometry import Fit, Geometry
 
@@ -214,12 +215,14 @@ class Classifier:
             raise BadInput(
                 f"pixels of shape {scans.shape}", f"(n, 3, {', '.join(map(str, self.input_size))})", "use prepare()"
             )
+
+        def run(part: slice) -> Tensor:
+            pixels = laid_out(self.network, _tensor(scans[part]).to(self.device))
+            scores: Tensor = self.network(pixels).float().cpu()
+            return scores
+
         with torch.inference_mode():
-            out = list(
-                halving(
-                    lambda part: self.network(_tensor(scans[part]).to(self.device)).float().cpu(), len(scans), batch
-                )
-            )
+            out = list(halving(run, len(scans), batch))
         scores = np.asarray(torch.cat(out).numpy()) if out else np.zeros((0, len(self.classes)), np.float32)
         if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():
             came = f"{self.name} answered with shape {scores.shape}" + (

@@ -71,3 +71,15 @@ def test_any_beginning_of_a_plan_is_fair() -> None:
     size = plan.coalitions[2:].sum(1)
     size = np.minimum(size, 40 - size)
     assert size[:500].mean() == pytest.approx(size.mean(), rel=0.1)
+
+
+@given(st.integers(1, 40), st.integers(4, 200), st.integers(0, 3))
+def test_the_probe_is_both_ends_and_the_most_even_of_the_first_pairs(players: int, samples: int, seed: int) -> None:
+    plan = draw(players, [METHODS[1].sizes(players)], samples, seed)
+    probe = plan.probe()
+    assert probe[0].all()
+    assert not probe[1].any()
+    assert {row.tobytes() for row in probe} <= {row.tobytes() for row in plan.coalitions[:42]}
+    uneven = np.abs(2 * plan.coalitions[2:42].sum(1) - players)
+    assert len(probe) == (4 if uneven.size else 2)
+    assert np.abs(2 * probe[2:].sum(1) - players).max(initial=0) == uneven.min(initial=players if uneven.size else 0)

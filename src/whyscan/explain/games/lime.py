@@ -69,10 +69,6 @@ class LIME:
         binomial[-1] += 1 / _SAMPLES
         return np.asarray(_SAMPLES * binomial * kernel(k, players, self.kernel_width))
 
-    def teaching(self, players: int) -> Sizes:
-        """Its own: nearly all it asks is about halves of the scan."""
-        return self.sizes(players)
-
     def estimand(self, players: int) -> Estimand:
         """The same weighing in closed form."""
         near = _SAMPLES * kernel(np.arange(players + 1.0), players, self.kernel_width)

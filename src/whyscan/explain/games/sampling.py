@@ -18,6 +18,8 @@ from scipy.special import gammaln
 Sizes = Float64[np.ndarray, " s+1"]
 """The total weight that an estimand gives to the coalitions of 0, 1, ..., s players. Need not sum to 1."""
 
+_EARLY = 42  # twenty pairs
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -44,6 +46,12 @@ class Plan:
     def first(self, count: int) -> Plan:
         """The beginning: everybody, nobody and whole pairs. Its weights are those of the whole."""
         return Plan(self.coalitions[:count], self.log_chance[:count], self.pairs[:count], self.complete)
+
+    def probe(self) -> Bool[np.ndarray, "p s"]:
+        """Everybody, nobody, and one of the first pairs, the most even one: they stand for what is to come."""
+        even = np.abs(2 * self.coalitions[:_EARLY].sum(1) - self.coalitions.shape[1])
+        pair = self.pairs[2 + int(even[2:].argmin())] if len(even) > 2 else self.pairs[0]
+        return self.coalitions[(self.pairs == self.pairs[0]) | (self.pairs == pair)]
 
     @property
     def uncertainty(self) -> Float64[np.ndarray, " m"]:

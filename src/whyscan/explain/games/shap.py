@@ -12,14 +12,12 @@ from whyscan.data.scan import Scan
 from whyscan.explain.games.estimate import Fitted
 from whyscan.explain.games.measure import Estimand, shapley
 from whyscan.explain.games.regression import ridge
-from whyscan.explain.games.sampling import Plan, Sizes, log_binomial
+from whyscan.explain.games.sampling import Plan, Sizes
 from whyscan.explain.games.surrogate import Perturbation, explain_by_play
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
-
-_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,6 @@ class SHAP:
         """The Shapley kernel times the number of coalitions of that size; everybody and nobody are constraints."""
         k = np.arange(1, players)
         return np.concatenate([[0.0], (players - 1) / (k * (players - k)), [0.0]]) if players > 1 else np.zeros(2)
-
-    def teaching(self, players: int) -> Sizes:
-        """Half the Shapley kernel, half fair coins.
-
-        The kernel spends a third of its coalitions on a few superpixels and all but a few, which teach little of how
-        superpixels act together: with half of it, the error was a fifth smaller at 500 evaluations of 40 superpixels.
-        """
-        own, coins = self.sizes(players)[1:-1], np.exp(log_binomial(players)[1:-1] - players * np.log(2))
-        both = own / max(own.sum(), _TINY) + coins / max(coins.sum(), _TINY)
-        return np.concatenate([[0.0], both, [0.0]])
 
     def estimand(self, players: int) -> Estimand:
         return shapley(players)

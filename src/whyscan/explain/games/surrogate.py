@@ -109,8 +109,7 @@ def explain_by_play(
     check(classifier, targets, scan.label)
     geometry, board = set_up(classifier, scan, shared)
     plan = drawn(methods, board.players, shared.most, seed, shared.estimator)
-    # everybody, nobody, and a pair stand for what is to come
-    probe = plan.coalitions[:4]
+    probe = plan.probe()
     judge = appoint(classifier, shared.engine, board.mask(probe))
     # what is predicted is said by the float32 model, whichever engine judges the perturbed scans
     answer = judge.plain[0]
