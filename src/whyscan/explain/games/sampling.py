@@ -51,7 +51,7 @@ class Plan:
         """Everybody, nobody, and one of the first pairs, the most even one: they stand for what is to come."""
         even = np.abs(2 * self.coalitions[:_EARLY].sum(1) - self.coalitions.shape[1])
         pair = self.pairs[2 + int(even[2:].argmin())] if len(even) > 2 else self.pairs[0]
-        return self.coalitions[(self.pairs == self.pairs[0]) | (self.pairs == pair)]
+        return np.asarray(self.coalitions[(self.pairs == self.pairs[0]) | (self.pairs == pair)])
 
     @property
     def uncertainty(self) -> Float64[np.ndarray, " m"]:
