@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from whyscan.one_core import one_core
+
 Fit = Literal["stretch", "pad"]
 
 
@@ -75,6 +77,7 @@ class Geometry:
         return on_model * cells / model - 0.5
 
 
+@one_core()
 def resize(image: Float32[np.ndarray, "c h w"], shape: tuple[int, int]) -> Float32[np.ndarray, "c nh nw"]:
     """Separable triangle filter, widened when shrinking (the antialiased bilinear of Pillow and torch)."""
     if image.shape[1:] == shape:

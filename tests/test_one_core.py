@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from whyscan.explain.games.one_core import one_core
+from whyscan.one_core import one_core
 
 
 def threads() -> set[int]:
