@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -58,3 +60,18 @@ def test_two_at_a_time_take_turns() -> None:
     for thread in both:
         thread.join(10)
     assert (order, threads()) == (["first", "second"], {2})
+
+
+def test_whoever_is_first_finds_the_blas_of_numpy_and_of_scipy() -> None:
+    """A scan is resized before anybody needs scipy; its BLAS would then be left out of every later fit."""
+    code = (
+        "import sys, numpy as np\n"
+        "from whyscan.one_core import one_core\n"
+        "assert 'scipy' not in sys.modules\n"
+        "with one_core(): pass\n"
+        "import scipy.linalg\n"
+        "from threadpoolctl import threadpool_info, threadpool_limits\n"
+        "with threadpool_limits(2, user_api='blas'), one_core():\n"
+        "    print({each['num_threads'] for each in threadpool_info() if each['user_api'] == 'blas'})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "{1}\n"

@@ -29,5 +29,7 @@ def one_core() -> Iterator[None]:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    # looking for them takes milliseconds; numpy's and scipy's are there as soon as these are imported
+    # looking for them takes milliseconds, so they are looked for once: both have to be there by then
+    import scipy.linalg  # noqa: F401
+
     return ThreadpoolController()
