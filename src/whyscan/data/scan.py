@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
+from whyscan.data.place import Place
+
 
 @dataclass(frozen=True, eq=False)
 class Scan:
@@ -21,6 +23,7 @@ class Scan:
         patient: the patient's id in the data set, or None where unknown.
         region: (h, w) the tumour, or None where no mask is known. Unknown is not "no tumour".
         reading: what was done to the file's values on the way, one sentence each.
+        place: where it lies in its volume, for slices of one.
     """
 
     pixels: Float32[np.ndarray, "c h w"]
@@ -30,6 +33,7 @@ class Scan:
     patient: str | None = None
     region: Bool[np.ndarray, "h w"] | None = None
     reading: tuple[str, ...] = ()
+    place: Place | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,0 +1,32 @@
+"""Place: where a slice lies in its volume and in the patient, without saying who the patient is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a slice lies.
+
+    Attributes:
+        volume: a hash of the volume's own identity (never a patient's name or a UID), the same for all its slices.
+        index: its place in the volume, 0 .. count - 1, in the order of the volume.
+        count: how many slices the volume has in that direction.
+        affine: (4, 4): (column, row, 0, 1) of a pixel's centre as the Scan shows it -> millimetres, RAS+
+            (right, anterior, superior are positive; DICOM's own LPS has the first two negated). None where unknown.
+        plane: "axial", "coronal" or "sagittal": what the affine is nearest to; "" where unknown.
+        source: "dicom" or "nifti".
+        frame: the frame or time point, for files that hold several.
+    """
+
+    volume: str
+    index: int
+    count: int
+    affine: Float64[np.ndarray, "4 4"] | None = None
+    plane: str = ""
+    source: str = ""
+    frame: int | None = None

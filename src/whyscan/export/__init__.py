@@ -1,0 +1,1 @@
+"""Explanations for other programs: pictures, NIfTI, DICOM. Reads saved records, never models."""
