@@ -25,6 +25,7 @@ from whyscan.records.run import Run
 from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import run as stages
+from whyscan.study.given import Given
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.study.workspace import split_seed, workspace
 from whyscan.training.settings import TrainSettings
@@ -34,6 +35,7 @@ __all__ = [
     "Classifier",
     "Consensus",
     "Evidence",
+    "Given",
     "Perturbation",
     "Plan",
     "Run",
@@ -141,7 +143,7 @@ def study(
     out: str | Path,
     *,
     chosen: Sequence[Plan] = (),
-    models: Mapping[str, Classifier] | None = None,
+    models: Mapping[str, Classifier | Given | str | Path] | None = None,
     settings: StudySettings | None = None,
     resume: bool = False,
     progress: Progress = quiet,
@@ -152,7 +154,8 @@ def study(
         data: as for `audit`.
         out: the run folder.
         chosen: models to train.
-        models: or models that exist already, by the names they shall have in the run.
+        models: or models that exist already, by the names they shall have in the run: classifiers, or files and
+            folders; `Given` says with which class names, preprocessing and input size a file shall be opened.
         settings: how much is explained, and the seed; by default the seed of the run's audit, where there is one.
         resume: go on where an earlier try stopped.
 

@@ -21,7 +21,7 @@ from whyscan.models.classifier import Classifier
 from whyscan.progress import quiet
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
-from whyscan.study import explaining
+from whyscan.study import explaining, locating
 from whyscan.study.gallery import pick
 from whyscan.study.ledger import Ledger
 from whyscan.study.settings import StudySettings
@@ -76,9 +76,9 @@ def test_a_scan_that_cannot_be_read_is_left_out_of_the_energy_and_named(
             raise BadScan(f"{entry.name} is gone", "a scan", "copy it again")
         return read_entry(entry)
 
-    monkeypatch.setattr(explaining, "read_entry", reads)
+    monkeypatch.setattr(locating, "read_entry", reads)
     failed: dict[str, str] = {}
-    found = explaining._locate(classifier, catalogue, held_out(entries), SETTINGS, failed, quiet)
+    found = locating.locate(classifier, catalogue, held_out(entries), SETTINGS, failed, quiet)
     assert list(failed) == [entries[0].name]
     assert "copy it again" in failed[entries[0].name]
     assert [row["n"] for row in found] == [3, 3, 3]
@@ -119,7 +119,8 @@ def test_every_bar_reaches_its_total_and_failures_of_the_energy_are_listed(
             raise BadScan(f"{entry.name} is gone", "a scan", "copy it again")
         return read_entry(entry)
 
-    monkeypatch.setattr(explaining, "read_entry", reads)
+    for module in (explaining, locating):
+        monkeypatch.setattr(module, "read_entry", reads)
     explaining.explain_stage(
         run, catalogue, held_out(entries), comparison, SETTINGS, Ledger(tmp_path / "ledger.jsonl"),
         progress=lambda what, done, total: told.update({what: (done, total)}),

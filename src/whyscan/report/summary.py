@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whyscan.report import comparison, findings, shortcut
-from whyscan.report.words import SUBSETS, Figure, figure, percent, plural, points
+from whyscan.report.words import SUBSETS, Figure, figure, percent, plain, plural, points
 
 _SHOWN = 4
 
@@ -128,5 +128,11 @@ def _cautions(audit: Mapping[str, Any] | None, compared: Mapping[str, Any] | Non
                 f"It is not known that {' and '.join(elsewhere)} learned from this run's training scans only: scans "
                 "held back here may have been among them, so that no figure is surely one of new scans."
             )
+        cautions += [
+            f"{model['name']} does not name its classes: its scores were taken for {', '.join(sorted(compared['classes']))} "
+            f"({plain(model['classes_from'])}). With another order its figures and maps would be of the wrong class."
+            for model in compared.get("models") or []
+            if model.get("classes_from")
+        ]
     cautions.append("Explanations describe what a model used. They do not show that the model, or the label, is right.")
     return cautions

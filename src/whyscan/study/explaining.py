@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 import whyscan
 from whyscan.data.catalogue import Catalogue, Entry
@@ -16,28 +15,24 @@ from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadScan
-from whyscan.explain.energy import chance, energy_in_region
 from whyscan.explain.explain import explain, explain_layers, explain_many
 from whyscan.models import checkpoint
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
-from whyscan.records.attribution import Attribution, save_all
-from whyscan.records.evidence import Evidence
+from whyscan.records.attribution import save_all
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
-from whyscan.stats.intervals import percentile, resample_mean
 from whyscan.study import gallery
 from whyscan.study.ledger import Ledger
+from whyscan.study.locating import HELD_OUT, OUTSIDE, energy_of, locate, looked_into
 from whyscan.study.settings import StudySettings
 from whyscan.training import compare_text
 
-METRIC = "energy in lesion"
 MEASURED = ("gradcam", "lime", "shap")
+ASKED = ("lime", "shap")
+"""Those that need the model's answers only."""
 LAYERED = "gradcam-layers"
-HELD_OUT = "held out, known lesion"
-OUTSIDE = "outside of this run's training part, known lesion"
-"""Where the model may have been trained on the scans elsewhere."""
 
 
 def explain_stage(
@@ -48,9 +43,14 @@ def explain_stage(
     settings: StudySettings,
     ledger: Ledger,
     *,
+    lent: Mapping[str, Classifier] | None = None,
     progress: Progress = quiet,
 ) -> None:
-    """Explain the gallery and write explain/index.json and the stage's rows of results.csv."""
+    """Explain the gallery and write explain/index.json and the stage's rows of results.csv.
+
+    Args:
+        lent: models that the run folder does not hold, because they are only in memory.
+    """
     roles = chosen_models(comparison)
     predictions = {name: run.predictions(name) for name in roles["all"]}
     best = predictions[roles["best"]]
@@ -63,7 +63,7 @@ def explain_stage(
     unlocated: dict[str, str] = {}
     energies: list[dict[str, Any]] = []
     for name in roles["all"]:  # model by model: one network in memory at a time
-        classifier = checkpoint.load(run.model_folder(name))
+        classifier = (lent or {}).get(name) or checkpoint.load(run.model_folder(name))
         for number, picked in enumerate(picks):
             progress(f"explaining with {name}", number, len(picks))
             entry = entries[best.paths[picked.row]]
@@ -73,7 +73,7 @@ def explain_stage(
                 failed[entry.name] = str(error)
         progress(f"explaining with {name}", len(picks), len(picks))
         subset = OUTSIDE if name in elsewhere else HELD_OUT
-        energies += _locate(classifier, catalogue, rows, settings, unlocated, progress, subset=subset)
+        energies += locate(classifier, catalogue, rows, settings, unlocated, progress, subset=subset)
     scans = [_entry(documents, best, picked) for picked in picks if best.paths[picked.row] not in failed]
     files.write_json(
         run.gallery_path,
@@ -128,13 +128,15 @@ def _explain_scan(
         "model": classifier.hash, "seed": settings.seed, "evaluations": settings.evaluations,
         "label": scan.label, "region": _region_hash(scan), "whyscan": whyscan.__version__,
     }  # fmt: skip
-    paths = {method: run.attribution_path(scan.content, classifier.name, method) for method in (*MEASURED, LAYERED)}
+    methods = (*MEASURED, LAYERED) if looked_into(classifier) else ASKED
+    paths = {method: run.attribution_path(scan.content, classifier.name, method) for method in methods}
     piece = f"explain {classifier.name} {scan.content[:16]}"
-    if not (ledger.done(piece, made_from) and all(path.is_file() for path in paths.values())):
+    known = bool(classifier.hash) and ledger.done(piece, made_from)  # two functions without a hash look the same
+    if not (known and all(path.is_file() for path in paths.values())):
         with ledger.piece(piece, made_from):
             explain_to_files(classifier, scan, paths, settings)
-    found = {method: run.attributions(_relative(run, paths[method]))[0] for method in MEASURED}
-    last = found["gradcam"]
+    found = {method: run.attributions(_relative(run, paths[method]))[0] for method in MEASURED if method in paths}
+    last = next(iter(found.values()))
     return {
         "scan": scan.content,
         "region": scan.region is not None and bool(scan.region.any()),
@@ -145,7 +147,7 @@ def _explain_scan(
             "files": {method: _relative(run, path) for method, path in paths.items()},
         },
         "evidence": [
-            {**_energy(attribution, scan), "model": classifier.name, "method": method, "source": entry.name}
+            {**energy_of(attribution, scan), "model": classifier.name, "method": method, "source": entry.name}
             for method, attribution in found.items()
             if scan.region is not None and scan.region.any()
         ],
@@ -160,83 +162,23 @@ def _region_hash(scan: Scan) -> str | None:
 
 
 def explain_to_files(classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings) -> None:
-    """Grad-CAM of the last layer for all classes; of every layer for the predicted and the true one; LIME and SHAP."""
+    """Grad-CAM of the last layer for all classes; of every layer for the predicted and the true one; LIME and SHAP.
+
+    Of a model that only answers, LIME and SHAP alone.
+    """
+    if "gradcam" in paths:
+        _grad_cams(classifier, scan, paths, settings)
+    both = explain_many(classifier, scan, list(ASKED), "all", seed=settings.seed, samples=settings.evaluations)
+    for method in ASKED:
+        save_all(paths[method], [both[method]])
+
+
+def _grad_cams(classifier: Classifier, scan: Scan, paths: Mapping[str, Path], settings: StudySettings) -> None:
     last = explain(classifier, scan, "gradcam", "all", seed=settings.seed)
     save_all(paths["gradcam"], [last])
     targets = list(dict.fromkeys([last.predicted, *([scan.label] if scan.label in classifier.classes else [])]))
     layers = explain_layers(classifier, scan, [name for name in targets if name is not None])
     save_all(paths[LAYERED], list(layers.values()))
-    both = explain_many(classifier, scan, ["lime", "shap"], "all", seed=settings.seed, samples=settings.evaluations)
-    for method in ("lime", "shap"):
-        save_all(paths[method], [both[method]])
-
-
-def _energy(attribution: Attribution, scan: Scan) -> dict[str, Any]:
-    """The share of the predicted class's positive attribution in the lesion, beside the lesion's share of the scan."""
-    assert scan.region is not None
-    target = attribution.predicted
-    values = attribution.values[attribution.index(target)]
-    evidence = energy_in_region(values, scan.region)
-    return {"metric": METRIC, "target": target, **evidence.row(), "chance": chance(scan.region).value}
-
-
-def _locate(
-    classifier: Classifier,
-    catalogue: Catalogue,
-    rows: Sequence[SplitRow],
-    settings: StudySettings,
-    failed: dict[str, str],
-    progress: Progress,
-    *,
-    subset: str = HELD_OUT,
-) -> list[dict[str, Any]]:
-    """Grad-CAM's energy in the lesion over many scans that the run holds back, with an interval by duplicate group.
-
-    Only holdout, clean test and validation, which a model of this run did not train on. A scan that cannot be read or
-    explained is left out, and `failed` gets its name and the reason.
-    """
-    entries = {entry.name: entry for entry in catalogue.entries}
-    known = [
-        row
-        for row in rows
-        if row.split in ("validation", "holdout", "test") and not row.leaked and entries[row.path].mask is not None
-    ]
-    order = np.random.default_rng(settings.seed).permutation(len(known))[: settings.located]
-    energy, chance, groups = [], [], []
-    for done, index in enumerate(order):
-        progress(f"locating {classifier.name}", done, len(order))
-        path = known[index].path
-        try:
-            scan = read_entry(entries[path])
-            if scan.region is None or not scan.region.any():
-                continue
-            found = _energy(explain(classifier, scan, "gradcam", "predicted", seed=settings.seed), scan)
-        except BadScan as error:
-            failed[path] = str(error)
-            continue
-        if found["value"] is not None:
-            energy.append(found["value"])
-            chance.append(found["chance"])
-            groups.append(known[index].group)
-    progress(f"locating {classifier.name}", len(order), len(order))
-    shared = {"model": classifier.name, "method": "gradcam", "subset": subset}
-    if not energy:
-        nothing = Evidence.skipped(f"no scan: {subset}")
-        return [{**shared, "metric": f"mean {METRIC}", **nothing.row()}]
-    summaries = (
-        (f"mean {METRIC}", energy),
-        ("mean share of the image that is lesion (chance)", chance),
-        (f"mean {METRIC} minus chance", list(np.subtract(energy, chance))),
-    )
-    return [
-        {**shared, "metric": name, **_mean(np.array(values), groups, settings.seed).row()} for name, values in summaries
-    ]
-
-
-def _mean(values: Float64[np.ndarray, " n"], groups: Sequence[str], seed: int) -> Evidence:
-    """The mean, with an interval from drawing groups."""
-    low, high = percentile(resample_mean(values, groups, rng=np.random.default_rng(seed)))
-    return Evidence(float(values.mean()), low, high, len(set(groups)))
 
 
 def _result(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,17 +10,18 @@ import whyscan
 from whyscan.data.audit import audit, write_audit
 from whyscan.data.catalogue import Catalogue, open_catalogue
 from whyscan.data.split import SplitRow, read_splits, write_splits
-from whyscan.errors import BadData, BadRun
-from whyscan.models import backbones, checkpoint
+from whyscan.errors import BadRun
+from whyscan.models import backbones
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.run import Run
 from whyscan.study import explaining
+from whyscan.study.adopting import adopt_stage, check_models
+from whyscan.study.given import Given, open_models
 from whyscan.study.ledger import digest
 from whyscan.study.settings import Plan, StudySettings
 from whyscan.study.workspace import ledger, workspace
 from whyscan.training import compare, parts
-from whyscan.training.evaluate import evaluate
 from whyscan.training.train import train
 
 
@@ -94,23 +95,6 @@ def check_plans(run: Run, plans: Sequence[Plan]) -> None:
         backbones.choose(plan.backbone, plan.weights)
 
 
-def check_models(run: Run, models: Mapping[str, Classifier], classes: Sequence[str]) -> None:
-    """The same for models that exist already.
-
-    Raises:
-        BadData: a model's classes are not the data's.
-        BadInput: a name that cannot be a model's folder.
-    """
-    for name, classifier in models.items():
-        run.model_folder(name)
-        if set(classifier.classes) != set(classes):
-            raise BadData(
-                f"model {name} knows {', '.join(classifier.classes)}",
-                f"the data's classes {', '.join(classes)}",
-                "give the model's classes in the data's names, or use the data it was trained for",
-            )
-
-
 def train_stage(
     run: Run,
     catalogue: Catalogue,
@@ -141,33 +125,6 @@ def train_stage(
                 resume=resume,
                 progress=progress,
             )
-
-
-def adopt_stage(
-    run: Run,
-    catalogue: Catalogue,
-    rows: Sequence[SplitRow],
-    models: Mapping[str, Classifier],
-    *,
-    progress: Progress = quiet,
-) -> None:
-    """Take models that exist already into the run, and judge them on its scans.
-
-    Raises:
-        BadData: a model's classes are not the data's.
-        BadInput: a name that cannot be a model's folder.
-    """
-    check_models(run, models, catalogue.classes)
-    book = ledger(run)
-    for name, classifier in models.items():
-        made_from = {"hash": classifier.hash, "splits": splits_digest(rows)}
-        folder = run.model_folder(name)
-        if book.done(f"adopt {name}", made_from) and (folder / "model.json").is_file():
-            continue
-        with book.piece(f"adopt {name}", made_from):
-            checkpoint.save(classifier, folder, name=name)
-            predictions = evaluate(classifier, catalogue, rows, cache=run.folder / "cache", progress=progress)
-            predictions.save(folder / "predictions.csv")
 
 
 def splits_digest(rows: Sequence[SplitRow]) -> str:
@@ -204,11 +161,14 @@ def study(
     settings: StudySettings,
     *,
     plans: Sequence[Plan] = (),
-    models: Mapping[str, Classifier] | None = None,
+    models: Mapping[str, Classifier | Given | str | Path] | None = None,
     resume: bool = False,
     progress: Progress = quiet,
 ) -> Run:
     """Audit, train (or adopt), compare and explain into one run folder.
+
+    Args:
+        models: classifiers, or files and folders of such, by the names they shall have.
 
     Raises:
         BadData: the data cannot be trained on, or do not fit the models.
@@ -217,7 +177,8 @@ def study(
     """
     catalogue = open_catalogue(data)
     check_plans(Run(out), plans)
-    check_models(Run(out), models or {}, catalogue.classes)
+    opened = open_models(models or {}, catalogue.classes)
+    check_models(Run(out), opened, catalogue.classes)
     asked = {
         "models": {plan.name: plan.describe() for plan in plans} or sorted(models or {}),
         "study": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
@@ -225,7 +186,7 @@ def study(
     with workspace(out, data, asked, resume=resume) as run:
         rows = audit_stage(run, catalogue, seed=settings.seed, progress=progress)
         train_stage(run, catalogue, rows, plans, resume=resume, progress=progress)
-        adopt_stage(run, catalogue, rows, models or {}, progress=progress)
+        lent = adopt_stage(run, catalogue, rows, opened, splits_digest(rows), ledger(run), progress=progress)
         comparison = compare_stage(run, seed=settings.seed, progress=progress)
-        explaining.explain_stage(run, catalogue, rows, comparison, settings, ledger(run), progress=progress)
+        explaining.explain_stage(run, catalogue, rows, comparison, settings, ledger(run), lent=lent, progress=progress)
     return run

@@ -32,6 +32,7 @@ def history(name: str, curves: Sequence[Mapping[str, Any]], about: Mapping[str, 
         "lowest_validation_loss": lowest,
         "lowest_epoch": at,
         "overfit": overfitting(curves),
+        **({"classes_from": about["classes_from"]} if about.get("classes_from") else {}),
     }
 
 
@@ -134,6 +135,14 @@ def not_from_here(document: Mapping[str, Any]) -> list[str]:
     return [model["name"] for model in document["models"] if model.get("trained_here") is not True]
 
 
+def assumed(name: str, order: str, classes: Sequence[str]) -> str:
+    """What is to be said of a model whose file does not say which of its scores is which class."""
+    return (
+        f"{name} does not name its classes: its scores were taken for {', '.join(sorted(classes))} ({order}). If it was "
+        "trained with another order, every figure and every map of it is of the wrong class."
+    )
+
+
 def contest(names: Sequence[str]) -> list[str]:
     """Who competes: not the checkpoints kept on purpose as the weaker half of a pair, unless there are no others."""
     return [name for name in names if not name.endswith(WEAK_SUFFIX)] or list(names)
@@ -197,6 +206,9 @@ def _cautions(document: Mapping[str, Any], on: str) -> list[str]:
             f"It is not known that {' and '.join(elsewhere)} learned from this run's training scans only: scans that "
             "are held back here may have been among the training scans, so read the figures as an upper bound."
         )
+    for model in document["models"]:
+        if "classes_from" in model:
+            text.append(assumed(model["name"], model["classes_from"], document["classes"]))
     if document["weak"]:
         text.append(f"The best model was selected on {on}, so its {on} figure is optimistic.")
     return text
