@@ -22,11 +22,14 @@ _SIZE = (12.8, 7.68)  # inches
 _DPI = 100
 
 
-def picture(attribution: Attribution, target: str, *, limit: float | None = None) -> UInt8[np.ndarray, "768 1280 3"]:
+def picture(
+    attribution: Attribution, target: str, *, limit: float | None = None, aspect: float = 1.0
+) -> UInt8[np.ndarray, "768 1280 3"]:
     """One target's overlay beside its scan, on black.
 
     Args:
         limit: the end of the scale, where several pictures share one; the map's own if None.
+        aspect: how high a pixel is, to its width.
     """
     row = attribution.index(target)
     values = attribution.values[row]
@@ -38,32 +41,34 @@ def picture(attribution: Attribution, target: str, *, limit: float | None = None
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=_PAPER)
     FigureCanvasAgg(figure)
     for left, name, shown in ((0.02, "scan", overlay.rgb(background)), (0.445, "explanation", tinted)):
-        axis = figure.add_axes((left, 0.125, 0.405, 0.675))
-        axis.imshow(shown, interpolation="bilinear", aspect="equal")
+        axis = figure.add_axes((left, 0.115, 0.405, 0.72))
+        axis.imshow(shown, interpolation="bilinear", aspect=aspect)
         axis.set_axis_off()
         axis.set_title(name, fontsize=10, color=_QUIET, pad=5)
-    _bar(figure.add_axes((0.885, 0.17, 0.018, 0.58)), attribution, end)
-    _words(figure, attribution, attribution.targets[row], end)
+    _bar(figure.add_axes((0.88, 0.175, 0.018, 0.6)), attribution, end)
+    _words(figure, attribution, attribution.targets[row], end, shared=limit is not None)
     figure.canvas.draw()
     drawn = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
     return np.ascontiguousarray(drawn[..., :3])
 
 
-def _words(figure: Figure, attribution: Attribution, target: str, end: float) -> None:
+def _words(figure: Figure, attribution: Attribution, target: str, end: float, *, shared: bool) -> None:
     def say(left: float, top: float, words: str, size: float, ink: str = _INK, **more: Any) -> None:
         figure.text(left, top, words, fontsize=size, color=ink, va="top", parse_math=False, **more)
 
     say(0.02, 0.975, _cut(f"Explained: {_with_probability(attribution, target)}", 62), 17, fontweight="bold")
     predicted = f"Predicted: {_with_probability(attribution, attribution.predicted)}"
-    say(0.02, 0.918, _cut(f"{predicted}     {attribution.headline}", 120), 11, _QUIET)
+    say(0.02, 0.92, _cut(f"{predicted}  |  {attribution.headline}", 120), 11, _QUIET)
     say(0.98, 0.975, RESEARCH, 12, _WARNING, ha="right", fontweight="bold")
     caution = note(attribution, target) or ("nothing in this map: it is blank" if end == 0 else "")
     if caution:
-        say(0.02, 0.882, _cut(f"Note: {caution}", 130), 10, _WARNING)
+        say(0.02, 0.885, _cut(f"Note: {caution}", 130), 10, _WARNING)
     lines = [colour.convention(attribution.signed, attribution.quantity)]
+    if shared:
+        lines[0] += " One scale for this class on all slices."
     if attribution.region is not None:
         lines.append("Amber outline: the known lesion.")
-    model = f"  model {attribution.model_hash[:16]}" if attribution.model_hash else ""
+    model = f" Model {attribution.model_hash[:16]}." if attribution.model_hash else ""
     lines.append(f"Computed by whyscan from the classifier's own arithmetic; no finding.{model}")
     say(0.02, 0.092, "\n".join(_cut(line, 150) for line in lines), 10, _QUIET, linespacing=1.45)
 

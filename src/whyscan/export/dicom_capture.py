@@ -8,7 +8,7 @@ import numpy as np
 
 from whyscan.export import dicom_words as words
 from whyscan.export.capture_picture import picture
-from whyscan.export.dicom_source import Slice, header, highdicom
+from whyscan.export.dicom_source import PATIENT_AND_STUDY, Slice, header, highdicom
 from whyscan.records.attribution import Attribution
 
 SERIES_NUMBER = 9102
@@ -40,7 +40,7 @@ def capture(
     dataset = header(source.dataset) if source is not None else _nobody(study)
     found = hd.sc.SCImage.from_ref_dataset(
         dataset,
-        picture(attribution, target, limit=limit),
+        picture(attribution, target, limit=limit, aspect=_aspect(source)),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -54,6 +54,7 @@ def capture(
         series_description=words.text("whyscan: pictures (research only)"),
         **words.equipment(attribution),
     )
+    found.Laterality = "" if source is None else source.laterality
     found.PatientOrientation = [] if source is None else directions(source)
     found.ImageComments = words.text(f"{words.RESEARCH}. {attribution.headline}; {attribution.title(target)}", 1024)
     _say_what_is_burned_in(found, source)
@@ -61,6 +62,10 @@ def capture(
         found.SourceImageSequence = [_reference(source)]
         found.DerivationDescription = words.text(f"{words.method(attribution)} of a classifier laid over the source")
     return found
+
+
+def _aspect(source: Slice | None) -> float:
+    return 1.0 if source is None or source.spacing is None else float(source.spacing[0] / source.spacing[1])
 
 
 def directions(source: Slice) -> list[str]:
@@ -96,10 +101,7 @@ def _nobody(study: str) -> Any:
 
     empty = Dataset()
     empty.StudyInstanceUID = study
-    for keyword in (
-        "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
-        "StudyTime", "ReferringPhysicianName",
-    ):  # fmt: skip
+    for keyword in PATIENT_AND_STUDY:
         setattr(empty, keyword, "")
     return empty
 

@@ -82,6 +82,5 @@ def parametric_map(pairs: Sequence[Pair], target: str, *, series: str, number: i
         **geometry(slices),
         **words.equipment(first),
     )
-    # asked for where nothing says that the body part is unpaired; empty means that it is not known
-    found.Laterality = slices[0].dataset.get("Laterality", "") or ""
+    found.Laterality = slices[0].laterality
     return found

@@ -7,7 +7,6 @@ from typing import Any
 
 from whyscan import __version__
 from whyscan.export import dicom_words as words
-from whyscan.export.dicom_map import Pair
 from whyscan.export.dicom_source import Slice, highdicom
 from whyscan.records.attribution import Attribution
 
@@ -15,7 +14,12 @@ SERIES_NUMBER = 9104
 
 
 def report(
-    pairs: Sequence[tuple[Attribution, Slice | None]], evidence: Sequence[Any], made: Sequence[Any], *, series: str
+    pairs: Sequence[tuple[Attribution, Slice | None]],
+    evidence: Sequence[Any],
+    made: Sequence[Any],
+    *,
+    series: str,
+    number: int = 1,
 ) -> Any:
     """What one classifier said about the slices of a series.
 
@@ -23,7 +27,7 @@ def report(
         pairs: one attribution a slice and classifier: probabilities do not depend on the method.
         evidence: headers of the source, or the pictures where the source was no DICOM.
         made: the objects that were made of the same attributions.
-        series: the UID of its series.
+        series, number: the UID of its series, and its instance number there.
 
     Returns:
         A highdicom Comprehensive3DSR.
@@ -47,13 +51,13 @@ def report(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    found = hd.sr.Comprehensive3DSR(
+    return hd.sr.Comprehensive3DSR(
         evidence=[*evidence, *(each for each in made if all(each is not other for other in evidence))],
         content=content[0],
         series_instance_uid=series,
         series_number=SERIES_NUMBER,
         sop_instance_uid=str(hd.UID()),
-        instance_number=1,
+        instance_number=number,
         manufacturer=words.MAKER,
         is_complete=True,
         contributing_equipment=[words.contribution(first)],
@@ -62,7 +66,6 @@ def report(
         software_versions=__version__,
         device_serial_number=words.text(first.model_hash or "unknown"),
     )
-    return found
 
 
 def _group(attribution: Attribution, source: Slice | None, number: int) -> Any:
@@ -124,7 +127,12 @@ def _refer(group: Any, made: Sequence[Any]) -> None:
         group[0].ContentSequence.append(item)
 
 
-def one_a_slice(pairs: Sequence[Pair]) -> list[Pair]:
+def one_a_slice(
+    pairs: Sequence[tuple[Attribution, Slice | None]],
+) -> list[tuple[Attribution, Slice | None]]:
     """The first attribution of each slice and classifier."""
-    found = {(a.model_hash, a.model, s.dataset.SOPInstanceUID, s.frame): (a, s) for a, s in reversed(pairs)}
-    return list(reversed(found.values()))
+    found: dict[Any, tuple[Attribution, Slice | None]] = {}
+    for attribution, source in pairs:
+        place = attribution.scan if source is None else (source.dataset.SOPInstanceUID, source.frame)
+        found.setdefault((attribution.model_hash, attribution.model, place), (attribution, source))
+    return list(found.values())

@@ -13,6 +13,7 @@ from whyscan.errors import BadInput
 from whyscan.export import dicom_words as words
 from whyscan.export.dicom_map import Pair, geometry, source_images
 from whyscan.export.dicom_source import highdicom
+from whyscan.records.attribution import Attribution
 from whyscan.render import colour
 
 SERIES_NUMBER = 9103
@@ -70,10 +71,8 @@ def segmentation(pairs: Sequence[Pair], threshold: Threshold, *, series: str, nu
     """
     hd = highdicom()
     first = pairs[0][0]
-    regions = {
-        target: threshold.region(np.stack([each.values[each.index(target)] for each, _ in pairs]))
-        for target in first.targets
-    }
+    targets = dict.fromkeys(target for each, _ in pairs for target in each.targets)
+    regions = {target: threshold.region(_stack([each for each, _ in pairs], target)) for target in targets}
     regions = {target: region for target, region in regions.items() if region.any()}
     if not regions:
         return None
@@ -96,7 +95,13 @@ def segmentation(pairs: Sequence[Pair], threshold: Threshold, *, series: str, nu
     )
 
 
-def _described(first: Any, target: str, number: int, threshold: Threshold) -> Any:
+def _stack(attributions: Sequence[Attribution], target: str) -> Float32[np.ndarray, "n h w"]:
+    """A target's values on all slices; 0 on a slice that was not asked about it."""
+    nothing = np.zeros(attributions[0].geometry.scan, np.float32)
+    return np.stack([each.values[each.index(target)] if target in each.targets else nothing for each in attributions])
+
+
+def _described(first: Attribution, target: str, number: int, threshold: Threshold) -> Any:
     hd = highdicom()
     red, green, blue = colour.FOR
     found = hd.seg.SegmentDescription(

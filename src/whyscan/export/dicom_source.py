@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from whyscan.data.dicom_file import quiet
 from whyscan.errors import BadInput, BadScan, WhyscanError
 
 # Attributes that every derived object has to carry, though perhaps empty (type 2): a source that lacks one is mended.
-_PATIENT_AND_STUDY = (
+PATIENT_AND_STUDY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
@@ -48,17 +48,17 @@ class Slice:
         return str(self.dataset.SeriesInstanceUID)
 
     @cached_property
-    def position(self) -> Float64[np.ndarray, "3"] | None:
+    def position(self) -> Float64[np.ndarray, " xyz"] | None:
         """The centre of the first pixel in millimetres (LPS), or None where the file does not say."""
         return _numbers(self._found("PlanePositionSequence", "ImagePositionPatient"), 3)
 
     @cached_property
-    def orientation(self) -> Float64[np.ndarray, "6"] | None:
+    def orientation(self) -> Float64[np.ndarray, " six"] | None:
         """Direction of a row, then of a column (LPS), or None."""
         return _numbers(self._found("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
 
     @cached_property
-    def spacing(self) -> Float64[np.ndarray, "2"] | None:
+    def spacing(self) -> Float64[np.ndarray, " two"] | None:
         """Millimetres from row to row, and from column to column, or None."""
         return _numbers(self._found("PixelMeasuresSequence", "PixelSpacing"), 2)
 
@@ -77,6 +77,11 @@ class Slice:
         if self.position is None or self.orientation is None:
             return float(self.frame or self.dataset.get("InstanceNumber") or 0)
         return float(np.cross(self.orientation[:3], self.orientation[3:]) @ self.position)
+
+    @property
+    def laterality(self) -> str:
+        """The source's; "" (unknown) where it is silent: dciodvfy asks for one unless the body part is unpaired."""
+        return str(self.dataset.get("Laterality", "") or "")
 
     def why_no_geometry(self) -> str:
         """Why nothing can be laid over it in the patient's space; "" where all that it takes is there."""
@@ -122,19 +127,20 @@ def discreet(what: str) -> Iterator[None]:
     Raises:
         BadScan: in place of whatever they raised, without its text.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    problem = ""
+    with quiet():
+        try:
             yield
-    except WhyscanError:
-        raise
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
-        kind = type(error).__name__
+        except (WhyscanError, OSError):
+            raise
+        except Exception as error:  # a header that is against the standard makes its writers raise nearly anything
+            problem = type(error).__name__
+    if problem:  # raised outside the handler, so that the writer's own error is not chained to this one
         raise BadScan(
-            f"{what} cannot be made from this DICOM source ({kind}; its text may quote the patient and is not shown)",
+            f"{what} cannot be made from this DICOM source ({problem}; its text may quote the patient)",
             "a source whose header follows the standard",
             "check the source with dciodvfy, or leave this object out",
-        ) from None
+        )
 
 
 def header(dataset: Any) -> Any:
@@ -143,14 +149,11 @@ def header(dataset: Any) -> Any:
     Raises:
         BadScan: it has no study or series to belong to.
     """
-    found = copy.deepcopy(dataset)
-    for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
-        if keyword in found:
-            del found[keyword]
+    found = copy.copy(dataset)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
         if not found.get(keyword):
             raise BadScan(f"a DICOM source without {keyword}", "a complete DICOM file", "export it again from the PACS")
-    for keyword in _PATIENT_AND_STUDY:
+    for keyword in PATIENT_AND_STUDY:
         if keyword not in found:
             setattr(found, keyword, "")
     if found.PatientSex not in ("", "M", "F", "O"):
@@ -161,7 +164,7 @@ def header(dataset: Any) -> Any:
     return found
 
 
-def _numbers(value: Any, count: int) -> Any:
+def _numbers(value: Any, count: int) -> Float64[np.ndarray, " n"] | None:
     if value is None or value == "" or len(value) != count:
         return None
     numbers = np.array([float(each) for each in value])
