@@ -79,7 +79,7 @@ def read_dicom(
 def read_picture(path: Path, *, frame: int | None = None, window: Asked | Window = None) -> Picture:
     """As `read_dicom`, to a Picture. Raises as it does."""
     with reading(path):
-        return _picture(parsed(path), path, frame, window)
+        return picture_of(parsed(path), path, frame, window)
 
 
 def shades(data: Any, path: Path, frame: int | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -97,7 +97,8 @@ def shades(data: Any, path: Path, frame: int | None) -> tuple[np.ndarray, np.nda
     return values, values.astype(np.float64) * slope + intercept, said
 
 
-def _picture(data: Any, path: Path, frame: int | None, window: Asked | Window) -> Picture:
+def picture_of(data: Any, path: Path, frame: int | None, window: Asked | Window) -> Picture:
+    """As `read_picture`, of a file that is parsed already; call it inside `reading`."""
     facts.check_image(data, path.name)
     said = [] if frame is None else [f"frame {frame} of {facts.frames(data)}"]
     if photometric(data) in GREY or not photometric(data):
@@ -148,7 +149,7 @@ def _shown(
     if luts and window in (None, "lut"):
         lut = table(luts[0], int(data.get("PixelRepresentation", 0)) == 1 or float(scaled.min()) < 0)
         said.append(f"the file's first VOI table of {len(luts)} applied")
-        return np.clip(lut.look_up(scaled) / (2**lut.bits - 1), 0, 1)
+        return np.asarray(np.clip(lut.look_up(scaled) / (2**lut.bits - 1), 0, 1))
     chosen, why = choose(facts.windows(data, frame), facts.window_names(data, frame), window, path.name)
     if chosen is None:
         full = window == "full"

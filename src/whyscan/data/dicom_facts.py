@@ -50,7 +50,7 @@ def frames(data: Any) -> int:
 
 def check_image(data: Any, name: str) -> None:
     """Raises BadScan for an object that is no image, with what kind of object it is."""
-    from pydicom.uid import UID_dictionary
+    from pydicom._uid_dict import UID_dictionary
 
     uid = str(data.get("SOPClassUID", ""))
     kind = UID_dictionary.get(uid, ("an object of an unknown kind",))[0]
@@ -136,7 +136,7 @@ def affine(data: Any, frame: int | None, step: float | None = None) -> Float64[n
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ found
 
 
-def orientation(data: Any, frame: int | None) -> Float64[np.ndarray, "6"] | None:
+def orientation(data: Any, frame: int | None) -> Float64[np.ndarray, " 6"] | None:
     """The directions of a row and of a column (LPS), or None where they are not two unit vectors at right angles."""
     axes = vector(find(data, "ImageOrientationPatient", frame), 6)
     if axes is None:

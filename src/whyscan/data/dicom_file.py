@@ -20,7 +20,10 @@ from typing import Any
 from whyscan.errors import BadInput, BadScan
 
 ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
-MODALITIES = frozenset("BI CR CT DG DX ECG ES GM IO IVUS MG MR NM OCT OP OPT OT PT PX RF RG SC SM TG US XA XC".split())
+MODALITIES = frozenset({
+    "BI", "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "RG", "SC",
+    "SM", "TG", "US", "XA", "XC",
+})  # fmt: skip
 LARGEST_INFLATED = 1 << 28
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"

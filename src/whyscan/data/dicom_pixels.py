@@ -42,7 +42,7 @@ def stored(data: Any, path: Path, frame: int | None) -> Shaped[np.ndarray, "h w 
     Raises:
         BadScan: no image, no pixels, an unknown kind of samples, a size that is refused, or no decoder for it.
     """
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     check_image(data, path.name)
     check_frame(data, path, frame)
@@ -73,8 +73,8 @@ def _check_size(data: Any, path: Path) -> None:
 
 
 def _check_decoder(data: Any, path: Path) -> None:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UID_dictionary
+    from pydicom._uid_dict import UID_dictionary
+    from pydicom.pixels.decoders.base import get_decoder
 
     syntax = data.file_meta.TransferSyntaxUID
     kind = UID_dictionary.get(str(syntax), ("an unknown compression",))[0]
@@ -145,7 +145,7 @@ def table(item: Any, signed: bool) -> Table:
 
 def colours(values: Shaped[np.ndarray, "h w *c"], data: Any) -> tuple[Shaped[np.ndarray, "h w 3"], int]:
     """RGB and the value that means 1; palettes are looked up."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     if photometric(data) == "PALETTE COLOR":
         values = apply_color_lut(values, data)

@@ -53,7 +53,7 @@ class Table:
     def look_up(self, inputs: Shaped[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w"]:
         """The table's values at the inputs (rounded), clamped at its ends."""
         places = np.clip(np.rint(inputs) - self.first, 0, len(self.values) - 1).astype(np.intp)
-        return self.values[places].astype(np.float64)
+        return np.asarray(self.values[places], np.float64)
 
 
 def windowed(values: Shaped[np.ndarray, "h w"], window: Window) -> Float64[np.ndarray, "h w"]:
