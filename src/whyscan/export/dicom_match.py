@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from whyscan.data.dicom import read_dicom
 from whyscan.data.dicom_file import is_dicom, looks_dicom, parsed, reading
-from whyscan.data.read import read_scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.export.dicom_source import Slice
 from whyscan.records.attribution import Attribution
@@ -79,7 +79,7 @@ def _slices(path: Path, *, named: bool) -> list[Slice]:
             if "Rows" not in dataset:
                 return []
         frames = [None] if count == 1 else list(range(count))
-        return [Slice(dataset, frame, read_scan(path, frame=frame).content) for frame in frames]
+        return [Slice(dataset, frame, read_dicom(path, frame=frame).content) for frame in frames]
     except BadScan:
         if named:
             raise
