@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whyscan.data.decode import ENDINGS
+from whyscan.data.dicom_file import looks_dicom
 from whyscan.errors import BadData, printable
 
 # A validation folder belongs to the part that may be looked at while training.
@@ -79,13 +80,12 @@ def _listed(path: Path) -> tuple[Path, list[Entry]]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Files with an image's ending at any depth, sorted by path, without hidden files and folders."""
+    """Image files at any depth, by their endings (DICOM without one by its content), sorted by path; no hidden ones."""
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix.lower() in ENDINGS
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and (file.is_file() if file.suffix.lower() in ENDINGS else looks_dicom(file))
     )
 
 
@@ -121,7 +121,7 @@ def _from_class_folders(root: Path, part: Path, official: str | None) -> list[En
     folders = [folder for folder in _subfolders(part) if part != root or folder.name.lower() != "masks"]
     filled = {folder: images_below(folder) for folder in folders}
     if not any(filled.values()):
-        loose = sum(1 for file in part.iterdir() if file.suffix.lower() in ENDINGS)
+        loose = sum(1 for file in part.iterdir() if file.suffix.lower() in ENDINGS or looks_dicom(file))
         came = f"{part.name} holds {loose} images and no class folders" if loose else f"{part.name} holds no images"
         raise BadData(came, _LAYOUT, "sort the images into one folder per class")
     for folder, files in filled.items():

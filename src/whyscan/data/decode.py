@@ -14,6 +14,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from whyscan.data.dicom_file import is_dicom
 from whyscan.errors import BadScan
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
@@ -46,6 +47,7 @@ class Decoded:
         reading: what was done on the way, one sentence each.
         format, mode: the file's format and its colour mode, as Pillow names them.
         quality: the JPEG quality (1-100) its tables amount to, or None for other formats.
+        content: the hash of what the file stores, where `values` are no longer that (DICOM); else "".
     """
 
     values: Shaped[np.ndarray, "h w *c"]
@@ -54,6 +56,7 @@ class Decoded:
     format: str
     mode: str
     quality: float | None
+    content: str = ""
 
     def grey8(self) -> UInt8[np.ndarray, "h w"]:
         """Luma (ITU-R 601) as 8 bit."""
@@ -74,6 +77,10 @@ def decode(path: Path, *, frame: int | None = None) -> Decoded:
         BadScan: missing, not readable for this user, empty, not an image, damaged, too small, too large, of several
             pages, or of a kind of value that has no stated scale.
     """
+    if is_dicom(path):
+        from whyscan.data.dicom import decode_dicom
+
+        return decode_dicom(path, frame=frame)
     with _opened(path) as file:
         image = _header(path, file)
         _check_frames(path, image, frame)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
 from whyscan.data import dicom_facts as facts
+from whyscan.data.decode import Decoded
 from whyscan.data.dicom_file import modality, parsed, pseudonym, reading, short_hash
 from whyscan.data.dicom_pixels import GREY, colours, padding, photometric, stored, table
 from whyscan.data.dicom_window import Asked, Window, full_range, percentile_range, usable, windowed
@@ -234,8 +235,10 @@ def _place(data: Any, frame: int | None) -> Place:
     )  # fmt: skip
 
 
-def quantised(path: Path, *, frame: int | None = None) -> tuple[Shaped[np.ndarray, "h w *c"], str, tuple[str, ...]]:
-    """(16-bit grey or RGB as it is shown, content, reading) of a file, for data sets of DICOM files."""
+def decode_dicom(path: Path, *, frame: int | None = None) -> Decoded:
+    """As `decode`, for data sets of DICOM files: 16 bit as it is shown through the file's own window."""
     picture = read_picture(path, frame=frame)
     values = np.round(picture.pixels * 65535).astype(np.uint16)
-    return (values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)), picture.content, picture.reading
+    values = values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+    mode = "grey" if values.ndim == 2 else "RGB"
+    return Decoded(values, 65535, picture.reading, "DICOM", mode, None, picture.content)

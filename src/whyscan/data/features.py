@@ -56,7 +56,7 @@ def examine(entry: Entry) -> Features:
     height, width = decoded.values.shape[:2]
     small = Image.fromarray(decoded.grey8()).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return Features(
-        content_hash(decoded.values),
+        decoded.content or content_hash(decoded.values),
         np.asarray(small),
         (width, height),
         decoded.format,

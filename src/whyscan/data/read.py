@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ from jaxtyping import Bool, Float32
 
 from whyscan.data.catalogue import Entry, images_below
 from whyscan.data.decode import ENDINGS, Decoded, decode
+from whyscan.data.dicom import read_dicom
+from whyscan.data.dicom_file import is_dicom
+from whyscan.data.dicom_series import read_series
+from whyscan.data.dicom_window import Asked
 from whyscan.data.scan import Scan, content_hash
-from whyscan.errors import BadScan, printable
+from whyscan.errors import BadInput, BadScan, printable
 
 
 def read_scan(
@@ -21,20 +26,29 @@ def read_scan(
     mask: str | Path | None = None,
     source: str | None = None,
     frame: int | None = None,
+    window: Asked = None,
 ) -> Scan:
     """Read one image.
 
     Args:
-        path: a JPEG, PNG, TIFF, BMP or WebP file.
+        path: a JPEG, PNG, TIFF, BMP or WebP file, or DICOM (told by its content).
         label, patient: what is known about it.
         mask: an image of the same size whose values above 0 are the tumour.
-        source: the name it goes by; the file's name by default.
+        source: the name it goes by; the file's name by default, and for DICOM a name without one.
         frame: which page of a file that has several.
+        window: DICOM only: see `read_dicom`.
 
     Raises:
         BadScan: the file cannot be read as one image of a usable size, or the mask does not fit it.
+        BadInput: a window for a file that has none.
     """
     path = Path(path)
+    if is_dicom(path):
+        named = None if source is None else printable(source)
+        scan = read_dicom(path, frame=frame, window=window, label=label, patient=patient, source=named)
+        return scan if mask is None else replace(scan, region=read_region(Path(mask), scan.shape))
+    if window is not None:
+        raise BadInput(f"a window for {path.name}", "a DICOM file", "leave the window out: 8 bit has been through one")
     decoded = decode(path, frame=frame)
     return Scan(
         _pixels(decoded),
@@ -52,20 +66,32 @@ def read_entry(entry: Entry) -> Scan:
     return read_scan(entry.path, label=entry.label, patient=entry.patient, mask=entry.mask, source=entry.name)
 
 
-def read_scans(path: str | Path) -> list[Scan]:
-    """Every image below a folder, by name, or the one image that `path` is.
+def read_scans(
+    path: str | Path, *, series: int | str | None = None, frame: int | None = None, window: Asked = None
+) -> list[Scan]:
+    """Every image below a folder, by name, and its DICOM files as one series; or the one image that `path` is.
+
+    Args:
+        path: a folder, a DICOMDIR, or an image.
+        series, frame, window: DICOM only: see `open_series`.
 
     Raises:
         BadScan: there is none, or one cannot be read; to go on past it, read the files of `scan_files` one by one.
+        BadInput: a series or window that does not exist.
     """
     root = Path(path)
-    if not root.is_dir():
-        return [read_scan(root)]
-    return [read_scan(file, source=file.relative_to(root).as_posix()) for file in scan_files(root)]
+    if not root.is_dir() and root.name.upper() != "DICOMDIR":
+        return [read_scan(root, frame=frame, window=window)]
+    files = scan_files(root) if root.is_dir() else []
+    images = [file for file in files if not is_dicom(file)]
+    scans = [read_scan(file, source=file.relative_to(root).as_posix()) for file in images]
+    if len(images) == len(files) and files:
+        return scans
+    return scans + read_series(root, series=series, frame=frame, window=window)
 
 
 def scan_files(folder: str | Path) -> list[Path]:
-    """The image files below a folder by their endings, sorted; hidden files and a `masks` folder are left out.
+    """The image files below a folder (`images_below`); hidden files and a `masks` folder are left out.
 
     Raises:
         BadScan: there is none.

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from whyscan.data.read import read_scan, scan_files
+from whyscan.data.dicom_window import Asked
 from whyscan.data.scan import Scan
+from whyscan.data.sources import Source, sources
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.consensus import consensus
 from whyscan.explain.explain import configure, explain_layers, explain_many
@@ -28,6 +29,9 @@ def explain_files(
     layers: str | None = None,
     targets: str = "all",
     label: str | None = None,
+    series: int | str | None = None,
+    frame: int | None = None,
+    window: Asked = None,
     options: Mapping[str, Any] | None = None,
     agree: bool = False,
     seed: int = 0,
@@ -37,6 +41,7 @@ def explain_files(
 
     Args:
         layers: for the methods that look at layers: "last", "final", "all", or a name; each its own default if None.
+        series, frame, window: which of several, and what lies between black and white; see `open_series`.
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
         agree: whether to write the consensus of the methods as well.
 
@@ -53,34 +58,47 @@ def explain_files(
     explainers = configure({name: name for name in names}, options or {})
     classifier = load(model)
     true = None if label is None else find(label, classifier.classes, "label")
-    sources = [file for path in paths for file in (scan_files(path) if path.is_dir() else [path])]
-    if not sources:
+    given = sources(paths, label=true, series=series, frame=frame, window=window)
+    if not given:
         raise BadInput(f"no image in {', '.join(map(str, paths))}", "image files or folders of them", "check the path")
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    stems = _stems(sources)
-    for number, source in enumerate(sources):
-        progress("explaining", number, len(sources))
+    stems = _stems(given)
+    for number, source in enumerate(given):
+        progress("explaining", number, len(given))
         try:
-            scan = read_scan(source, label=true, source=source.name)
+            scan = source.read()
             found = _explain(classifier, scan, explainers, layers, targets, seed)
             if agree:
                 found["consensus"] = [consensus([attributions[-1] for attributions in found.values()]).attribution]
-            done.append(_write(found, scan, out, stems[number]))
+            done.append(_write(found, scan, out, stems[number] or _free(scan.source, stems)))
         except BadScan as error:  # it cannot be read, or is blank, so that hiding parts of it changes nothing
             failed.append({"source": source.name, "error": str(error)})
-    progress("explaining", len(sources), len(sources))
+    progress("explaining", len(given), len(given))
     return {"scans": done, "failed": failed}
 
 
-def _stems(sources: Sequence[Path]) -> list[str]:
+def _stems(sources: Sequence[Source]) -> list[str]:
     """A file name for each scan; those that would collide get a number."""
     seen: dict[str, int] = {}
     stems = []
     for source in sources:
+        if not source.stem:
+            stems.append("")
+            continue
         count = seen[source.stem] = seen.get(source.stem, 0) + 1
         stems.append(source.stem if count == 1 else f"{source.stem}~{count}")
     return stems
+
+
+def _free(name: str, stems: list[str]) -> str:
+    """A name that is not taken yet, and now is."""
+    count, stem = 1, name
+    while stem in stems:
+        count += 1
+        stem = f"{name}~{count}"
+    stems.append(stem)
+    return stem
 
 
 def _explain(
