@@ -83,7 +83,7 @@ class Fitting:
                 f"; its head is {', '.join(inside[:6])}, and what stands between its layers is not in the file"
                 if inside
                 else ""
-            ),  # fmt: skip
+            ),
             "the network's own head",
             "name the backbone that it is for, or build the network and pass it to whyscan.load",
         )
@@ -228,7 +228,7 @@ def _torchvision(name: str) -> Skeleton | None:
 
     def build(width: int, channels: int) -> nn.Module:
         extra: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        made = cast(nn.Module, models.get_model(name, weights=None, num_classes=width, **extra))
+        made = models.get_model(name, weights=None, num_classes=width, **extra)
         return made if channels == 3 else _one_channel(made)
 
     default = getattr(models.get_model_weights(name), "DEFAULT", None)
