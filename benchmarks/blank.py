@@ -36,6 +36,7 @@ from whyscan.explain.cams.contribution import Contribution, layer_contributions
 from whyscan.models import backbones, process
 from whyscan.models.classifier import Classifier, Network
 from whyscan.records import files
+from whyscan.training.anatomy import anatomy
 from whyscan.training.features import trunk_features
 from whyscan.training.pixels import entries_of, open_pixels
 
@@ -65,7 +66,12 @@ def main() -> None:
     pixels = open_pixels(catalogue, [*learn, *held], trunk.input_size, trunk.fit, options.out / "cache", progress=say)
     features = {
         part: trunk_features(
-            trunk.network, pixels, [row.content for row in each], options.out / "cache", bfloat16=False, progress=say
+            anatomy(trunk.network, trunk.input_size),
+            pixels,
+            [row.content for row in each],
+            options.out / "cache",
+            bfloat16=False,
+            progress=say,
         )
         for part, each in (("learn", learn), ("held", held))
     }

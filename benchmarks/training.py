@@ -29,6 +29,7 @@ import torch
 from whyscan.models import backbones, process
 from whyscan.models.classifier import Network
 from whyscan.progress import quiet
+from whyscan.training.anatomy import anatomy
 from whyscan.training.features import trunk_features
 from whyscan.training.fit import Part, head_phase, trunk_phase
 from whyscan.training.loop import run_phase
@@ -116,10 +117,11 @@ def _frozen(options: argparse.Namespace) -> dict[str, list[float]]:
         middle = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             features = trunk_features(
-                network, pixels, names, Path(folder), bfloat16=settings.bfloat16, batch=options.batch
-            )
+                anatomy(network, pixels.size), pixels, names, Path(folder), bfloat16=settings.bfloat16,
+                batch=options.batch,
+            )  # fmt: skip
         parts = [(features[:cut], labels[:cut]), (features[cut:], labels[cut:])]
-        phase = head_phase("frozen", settings.epochs, network, settings, *parts)
+        phase = head_phase("frozen", settings.epochs, anatomy(network, pixels.size), settings, *parts)
         run_phase(phase, State({}), settings, title="", finished=lambda _: None, progress=quiet)
         found["pass"].append(middle - start)
         found["frozen"].append(time.perf_counter() - middle)
@@ -139,7 +141,7 @@ def _ours(options: argparse.Namespace) -> dict[str, list[float]]:
     pixels, names, labels = _pixels(options, options.batch * (options.steps + 2))
     part, held = Part(tuple(names), labels), Part(tuple(names[: options.batch]), labels[: options.batch])
     ends: list[float] = []
-    phase = trunk_phase(_network(options, "linear"), settings, pixels, part, held)
+    phase = trunk_phase(anatomy(_network(options, "linear"), pixels.size), settings, pixels, part, held)
     run_phase(
         phase, State({}), settings, title="", finished=lambda _: None,
         progress=lambda *_: ends.append(time.perf_counter()),

@@ -23,7 +23,7 @@ from whyscan.records import files
 
 KIND, LENT = "file", "memory"
 """What model.json calls a model that lies there as its own file, and one of which nothing lies there but the record."""
-_COPY = "original"
+_COPY = "source/original"  # in a folder of its own, where no model.json of ours lies beside it
 _TYPES: Mapping[str, type] = {
     "name": str, "classes": list, "input_size": list, "fit": str, "file": str, "sha256": str, "options": dict,
 }  # fmt: skip

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from whyscan.errors import BadModel
+from whyscan.errors import BadInput, BadModel, printable
 from whyscan.models import stored
 from whyscan.models.classifier import Classifier
+from whyscan.models.classnames import class_names
 from whyscan.models.load import load
+from whyscan.records import files
 from whyscan.study.naming import in_the_datas_names
 
 ASSUMED = "the data's folders, in alphabetical order"
 """What Keras (flow_from_directory) and torchvision (ImageFolder) make of folders; the file names no classes."""
+
+_NAMELESS = re.compile(r"(class[ _]?\d+ ?)+")
+"""What adapters call the classes of a head that nobody named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,79 @@ class Given:
 
     path: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """For run.json: by name and content, not by where it lies; a missing one is refused when it is opened."""
+        file = self.path / "model.json" if self.path.is_dir() else self.path
+        digest = files.sha256(file) if file.is_file() else None
+        kept = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
+        return {"from": printable(self.path.name), "from_sha256": digest, "options": kept}
+
+
+def read_given(
+    models: Sequence[str],
+    option: str,
+    *,
+    classes: Sequence[str] = (),
+    preprocess: Sequence[str] = (),
+    input_size: Sequence[str] = (),
+    fit: Sequence[str] = (),
+    named: bool = True,
+) -> dict[str, Given]:
+    """Models as people type them: NAME=PATH, and options that are for all, or for one as NAME=VALUE.
+
+    Args:
+        option: what the models were given with, for the errors: "--model".
+        classes: each a file of names, or names with commas between them.
+        named: every model must have a name; otherwise PATH alone is called as its file is.
+
+    Raises:
+        BadInput: no name, one twice, an option twice, or of a model that is not there.
+        BadModel: class names that cannot be read.
+    """
+    found: dict[str, Given] = {}
+    for text in models:
+        name, equals, path = text.partition("=")
+        if not equals and not named:
+            path, name = text, Path(text).stem if Path(text).is_file() else Path(text).name
+        if not name or not path or name in found:
+            example = f"write {option} best=best.h5"
+            raise BadInput(f"{option} {text}", "NAME=FILE or NAME=FOLDER, each name once", example)
+        found[name] = Given(Path(path))
+    given = {"classes": classes, "preprocess": preprocess, "input_size": input_size, "fit": fit}
+    for key, texts in given.items():
+        for name, value in _values(texts, f"--{key.replace('_', '-')}", tuple(found)).items():
+            found[name] = Given(found[name].path, {**found[name].options, key: _read(key, value)})
+    return found
+
+
+def _values(texts: Sequence[str], option: str, names: Sequence[str]) -> dict[str, str]:
+    """An option's value for each model that it is for."""
+    own: dict[str, str] = {}
+    common: list[str] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if (name in own) if equals else common:
+            raise BadInput(f"{option} {text} comes twice", "one value for all and one per model", "drop one")
+        if equals and name not in names:
+            raise BadInput(
+                f"{option} {text}", f"a value, or one of {', '.join(names)}=VALUE", "name a model of this run"
+            )
+        if equals:
+            own[name] = value
+        else:
+            common.append(text)
+    return {**dict.fromkeys(names if common else (), "".join(common)), **own}
+
+
+def _read(key: str, text: str) -> Any:
+    if key == "classes":
+        return class_names(text)
+    if key != "input_size":
+        return text
+    if not text.isascii() or not text.isdigit() or len(text) > 5:
+        raise BadInput(f"--input-size {text}", "a whole number of pixels", "correct it")
+    return int(text)
 
 
 def open_models(models: Mapping[str, Classifier | Given | str | Path], classes: Sequence[str]) -> dict[str, Classifier]:
@@ -50,17 +129,21 @@ def _opened(name: str, each: Classifier | Given | str | Path, classes: Sequence[
     if isinstance(each, Classifier):
         return each
     given = each if isinstance(each, Given) else Given(Path(each))
-    if given.path.is_dir() or (given.path.parent / "model.json").is_file():
+    beside = given.path.parent / "model.json"
+    if given.path.is_dir() or (given.path.name in ("model.json", "model.safetensors") and beside.is_file()):
         return load(given.path, **given.options)
     options: dict[str, Any] = {"name": name, **given.options}
     if "classes" in options:
         return _noted(load(given.path, **options), given.path, options)
     try:
-        return _noted(load(given.path, **options), given.path, options)
+        found = load(given.path, **options)
     except BadModel:  # it may be for want of class names; if it is not, the second try says so
+        found = None
+    if found is None or _NAMELESS.fullmatch(" ".join(found.classes)):
         options["classes"] = tuple(sorted(classes))
-        found = _noted(load(given.path, **options), given.path, options)
-        return dataclasses.replace(found, about={**found.about, "classes_from": ASSUMED})
+        found = load(given.path, **options)
+        found = dataclasses.replace(found, about={**found.about, "classes_from": ASSUMED})
+    return _noted(found, given.path, options)
 
 
 def _noted(classifier: Classifier, path: Path, options: Mapping[str, Any]) -> Classifier:

@@ -22,7 +22,8 @@ from whyscan.study.ledger import digest
 from whyscan.study.settings import Plan, StudySettings
 from whyscan.study.workspace import ledger, workspace
 from whyscan.training import compare, parts
-from whyscan.training.train import train
+from whyscan.training.job import check_trainable
+from whyscan.training.train import train, train_further
 
 
 def audit_stage(run: Run, catalogue: Catalogue, *, seed: int, progress: Progress = quiet) -> tuple[SplitRow, ...]:
@@ -83,16 +84,21 @@ def _stat(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def check_plans(run: Run, plans: Sequence[Plan]) -> None:
+def check_plans(run: Run, plans: Sequence[Plan], classes: Sequence[str]) -> None:
     """Look for mistakes in what shall be trained, before hours are spent on the first of it.
 
     Raises:
-        BadModel: an unknown backbone, or weights that are missing, damaged or of another architecture.
+        BadData: a model that shall be trained further has other classes than the data.
+        BadModel: an unknown backbone, weights that are missing, damaged or of another architecture, or a model that
+            cannot be opened or cannot learn.
         BadInput: a name that cannot be a model's folder.
     """
     for plan in plans:
         run.model_folder(plan.name)
-        backbones.choose(plan.backbone, plan.weights)
+        if plan.model is None:
+            backbones.choose(plan.backbone, plan.weights)
+        else:
+            check_trainable(open_models({plan.name: plan.model}, classes)[plan.name], classes)
 
 
 def train_stage(
@@ -105,7 +111,7 @@ def train_stage(
     progress: Progress = quiet,
 ) -> None:
     """Train every plan that is not finished yet. Raises what `check_plans` and `training.train` raise."""
-    check_plans(run, plans)
+    check_plans(run, plans, catalogue.classes)
     book = ledger(run)
     for plan in plans:
         made_from = {"plan": plan.describe(), "splits": splits_digest(rows)}
@@ -113,18 +119,21 @@ def train_stage(
         if book.done(piece, made_from) and (run.model_folder(plan.name) / "model.json").is_file():
             continue
         with book.piece(piece, made_from):
-            train(
-                catalogue,
-                rows,
-                plan.backbone,
-                plan.weights,
-                plan.settings,
-                run.model_folder(plan.name),
-                name=plan.name,
-                cache=run.folder / "cache",
-                resume=resume,
-                progress=progress,
-            )
+            _train(run, catalogue, rows, plan, resume, progress)
+
+
+def _train(
+    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], plan: Plan, resume: bool, progress: Progress
+) -> None:
+    shared: dict[str, Any] = {
+        "name": plan.name, "cache": run.folder / "cache", "resume": resume, "progress": progress
+    }  # fmt: skip
+    folder = run.model_folder(plan.name)
+    if plan.model is None:
+        train(catalogue, rows, plan.backbone, plan.weights, plan.settings, folder, **shared)
+    else:
+        model = open_models({plan.name: plan.model}, catalogue.classes)[plan.name]
+        train_further(catalogue, rows, model, plan.settings, folder, **shared)
 
 
 def splits_digest(rows: Sequence[SplitRow]) -> str:
@@ -176,7 +185,7 @@ def study(
         BadRun: the folder cannot be used.
     """
     catalogue = open_catalogue(data)
-    check_plans(Run(out), plans)
+    check_plans(Run(out), plans, catalogue.classes)
     opened = open_models(models or {}, catalogue.classes)
     check_models(Run(out), opened, catalogue.classes)
     asked = {

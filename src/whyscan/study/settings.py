@@ -9,6 +9,7 @@ from typing import Any
 
 from whyscan.errors import BadInput
 from whyscan.records import files
+from whyscan.study.given import Given
 from whyscan.training.settings import TrainSettings
 
 
@@ -21,15 +22,19 @@ class Plan:
         backbone: a name of `models.backbones`, or any timm name.
         weights: "imagenet", "none" or a safetensors file.
         settings: how it is trained.
+        model: a model that is trained further; `backbone` and `weights` are empty then.
     """
 
     name: str
     backbone: str
     weights: str
     settings: TrainSettings
+    model: Given | None = None
 
     def describe(self) -> dict[str, Any]:
-        """For run.json; a weights file goes by its name and content, not by where it lay."""
+        """For run.json; a file goes by its name and content, not by where it lay."""
+        if self.model is not None:
+            return {**self.model.describe(), **self.settings.describe()}
         if self.weights in ("imagenet", "none"):
             return {"backbone": self.backbone, "weights": self.weights, **self.settings.describe()}
         path = Path(self.weights)
@@ -77,31 +82,33 @@ def plans(
     *,
     weights: str | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    further: Mapping[str, Given] | None = None,
 ) -> tuple[Plan, ...]:
-    """Read "NAME" and "NAME=WEIGHTS" into plans.
+    """Read "NAME" and "NAME=WEIGHTS" into plans, and add those of models that are trained further.
 
     Args:
         backbones: each "mobilenetv2_100", "xception=none" or "mobilenetv2_100=trunk.safetensors".
         base: the training settings of all.
         weights: for the backbones that do not name their own; "imagenet" if this does not either.
-        overrides: settings of single backbones: {"xception": {"epochs": 2}}.
+        overrides: settings of single backbones and models: {"xception": {"epochs": 2}}.
+        further: models that exist already, by the names that they shall have.
 
     Raises:
         BadInput: no backbone, one named twice, or an override of one that is not there.
     """
-    if not backbones:
+    if not backbones and not further:
         raise BadInput("no backbone", "at least one --backbone", "add --backbone mobilenetv2_100")
     made: list[Plan] = []
     for each in backbones:
         backbone, _, own = each.partition("=")
         settings = replace(base, **(overrides or {}).get(backbone, {}))
         made.append(Plan(backbone, backbone, own or weights or "imagenet", settings))
+    for name, model in (further or {}).items():
+        made.append(Plan(name, "", "", replace(base, **(overrides or {}).get(name, {})), model))
     names = [plan.name for plan in made]
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(
-                f"backbone {name} is named {names.count(name)} times", "each once", "train it in another run"
-            )
+            raise BadInput(f"{name} is named {names.count(name)} times", "each once", "train it in another run")
     for name in overrides or {}:
         if name not in names:
             raise BadInput(f"a setting for {name}", f"one of {', '.join(names)}", "name a backbone of this run")

@@ -138,8 +138,8 @@ def not_from_here(document: Mapping[str, Any]) -> list[str]:
 def assumed(name: str, order: str, classes: Sequence[str]) -> str:
     """What is to be said of a model whose file does not say which of its scores is which class."""
     return (
-        f"{name} does not name its classes: its scores were taken for {', '.join(sorted(classes))} ({order}). If it was "
-        "trained with another order, every figure and every map of it is of the wrong class."
+        f"{name} does not name its classes: its scores were taken for {', '.join(sorted(classes))} ({order}). If it "
+        "was trained with another order, every figure and every map of it is of the wrong class."
     )
 
 

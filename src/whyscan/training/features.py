@@ -16,17 +16,16 @@ import torch
 from jaxtyping import Float32
 
 from whyscan.errors import BadModel
-from whyscan.models import weights
-from whyscan.models.classifier import Network
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
+from whyscan.training.anatomy import Anatomy, trunk_digest
 from whyscan.training.pixels import PixelCache
 
 _PART = 256
 
 
 def trunk_features(
-    network: Network,
+    parts: Anatomy,
     pixels: PixelCache,
     contents: Sequence[str],
     folder: Path,
@@ -46,10 +45,7 @@ def trunk_features(
         BadModel: the trunk answers with NaN or infinity.
         BadRun: the folder cannot be written to.
     """
-    key = hashlib.sha256(
-        f"{weights.digest(network.trunk)} {network.mean.tolist()} {network.std.tolist()} {pixels.size} {pixels.fit} "
-        f"{bfloat16}".encode()
-    ).hexdigest()[:16]
+    key = hashlib.sha256(f"{trunk_digest(parts)} {pixels.size} {pixels.fit} {bfloat16}".encode()).hexdigest()[:16]
     own = folder / f"features-{key}"
     known = _read(own)
     missing = list(dict.fromkeys(content for content in contents if content not in known))
@@ -57,7 +53,7 @@ def trunk_features(
         part = missing[start : start + _PART]
         found = []
         for at in range(0, len(part), batch):
-            found.append(_forward(network, pixels, part[at : at + batch], bfloat16))
+            found.append(_forward(parts, pixels, part[at : at + batch], bfloat16))
             progress("one pass through the trunk", min(start + at + batch, start + len(part)), len(missing))
         features = np.concatenate(found)
         if not np.isfinite(features).all():
@@ -67,11 +63,11 @@ def trunk_features(
     return np.stack([known[content] for content in contents])
 
 
-def _forward(network: Network, pixels: PixelCache, contents: Sequence[str], bfloat16: bool) -> np.ndarray:
-    network.eval()
+def _forward(parts: Anatomy, pixels: PixelCache, contents: Sequence[str], bfloat16: bool) -> np.ndarray:
+    parts.network.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         inputs = pixels.batch(contents).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        features = network.features(inputs).float().flatten(1).numpy()
+        features = parts.features(inputs).float().flatten(1).numpy()
     return np.asarray(features, np.float32)
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from whyscan.models.classifier import Network
+from whyscan.errors import BadModel
+from whyscan.models.classifier import TwoClass
+from whyscan.training.anatomy import Anatomy, resting_blocks
 from whyscan.training.augment import augment
 from whyscan.training.loop import Phase, measure
 from whyscan.training.pixels import PixelCache
 from whyscan.training.settings import TrainSettings
 
 _HEAD_CHECKS = 64
-_NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +33,12 @@ class Part:
 def head_phase(
     name: str,
     epochs: int,
-    network: Network,
+    parts: Anatomy,
     settings: TrainSettings,
     train: tuple[Float32[np.ndarray, "n d"], Tensor],
     held: tuple[Float32[np.ndarray, "m d"], Tensor],
+    *,
+    taught: bool = False,
 ) -> Phase:
     """Train a copy of the network's head on features.
 
@@ -45,25 +47,41 @@ def head_phase(
 
     Args:
         train, held: features and labels of the training and the validation scans.
+        taught: the head has learned before, and goes on from what it knows.
+
+    Raises:
+        BadModel: the network does more with its head's answer, so that the head cannot learn alone.
     """
+    if not parts.alone:
+        raise BadModel(
+            f"the network's last layer with weights, {parts.stem}, does not give its logits by itself",
+            "a network that ends in a linear layer",
+            "use the recipe finetune",
+        )
     mean, scale = _scaling(train[0])
+    if _first(parts.head)[1].bias is None:
+        mean = np.zeros_like(mean)  # nothing could take up the shift
     inputs, inputs_held = (torch.from_numpy((features - mean) / scale) for features in (train[0], held[0]))
-    head = copy.deepcopy(network.head).requires_grad_(True)
+    head = copy.deepcopy(parts.head).requires_grad_(True)
+    if taught:
+        _unfold(head, mean, scale)
+    module = TwoClass(head) if parts.pair else head
 
     def judge() -> tuple[float, float]:
-        head.eval()
+        module.eval()
         with torch.inference_mode():
-            return measure(head(inputs_held), held[1])
+            return measure(module(inputs_held), held[1])
 
+    optimiser = _optimiser([(head.parameters(), settings.head_learning_rate)], settings)
     return Phase(
-        name, epochs, head, _optimiser([(head, settings.head_learning_rate)], settings), train[1],
-        inputs=lambda rows, _: inputs[torch.from_numpy(rows)], train_mode=lambda: _learning(head), judge=judge,
-        export=lambda: _folded(head, mean, scale), checks=_HEAD_CHECKS,
+        name, epochs, module, optimiser, train[1],
+        inputs=lambda rows, _: inputs[torch.from_numpy(rows)], train_mode=lambda: _learning(module), judge=judge,
+        export=lambda: _folded(head, mean, scale, parts.stem), checks=_HEAD_CHECKS,
     )  # fmt: skip
 
 
 def trunk_phase(
-    network: Network,
+    parts: Anatomy,
     settings: TrainSettings,
     pixels: PixelCache,
     train: Part,
@@ -71,8 +89,9 @@ def trunk_phase(
 ) -> Phase:
     """Train the network, or its last blocks and its head, on augmented pixels; channels-last and, where the settings
     say so, under bfloat16 autocast."""
+    network = parts.network
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    resting = resting_blocks(network.trunk, settings.unfrozen_blocks)
+    resting = resting_blocks(parts.blocks, settings.unfrozen_blocks)
     network.requires_grad_(True)
     for block in resting:
         block.requires_grad_(False)
@@ -90,7 +109,7 @@ def trunk_phase(
         return measure(logits_of(network, pixels, held.contents, bfloat16=settings.bfloat16), held.labels)
 
     rate = settings.trunk_learning_rate
-    optimiser = _optimiser([(network.trunk, rate), (network.head, 2 * rate)], settings)
+    optimiser = _optimiser([(parts.before, rate), (parts.head.parameters(), 2 * rate)], settings)
     return Phase(
         "finetune", settings.epochs, network, optimiser, train.labels,
         inputs=inputs, train_mode=train_mode, judge=judge, export=network.state_dict, bfloat16=settings.bfloat16,
@@ -98,7 +117,7 @@ def trunk_phase(
 
 
 def logits_of(
-    network: Network, pixels: PixelCache, contents: Sequence[str], *, bfloat16: bool, batch: int = 64
+    network: nn.Module, pixels: PixelCache, contents: Sequence[str], *, bfloat16: bool, batch: int = 64
 ) -> Tensor:
     """(n, k) in eval mode."""
     network.eval()
@@ -111,40 +130,11 @@ def logits_of(
         )
 
 
-def blocks(trunk: nn.Module) -> list[list[nn.Module]]:
-    """A trunk's blocks, shallow to deep: its children, with stages taken apart, each with the normalisation after it.
-
-    Children without weights are left out.
-    """
-    found: list[list[nn.Module]] = []
-    for child in _units(trunk):
-        if not any(True for _ in child.parameters()):
-            continue
-        if isinstance(child, _NORMS) and found:
-            found[-1].append(child)
-        else:
-            found.append([child])
-    return found
-
-
-def _units(trunk: nn.Module) -> Iterator[nn.Module]:
-    for child in trunk.children():
-        stages = list(child.children()) if isinstance(child, nn.Sequential) else []
-        yield from stages or [child]
-
-
-def resting_blocks(trunk: nn.Module, unfrozen: int | None) -> list[nn.Module]:
-    """The modules that do not learn when only the last `unfrozen` blocks do; all learn where it is None."""
-    if unfrozen is None:
-        return []
-    return [module for block in blocks(trunk)[:-unfrozen] for module in block]
-
-
-def _optimiser(parts: Sequence[tuple[nn.Module, float]], settings: TrainSettings) -> torch.optim.AdamW:
+def _optimiser(parts: Sequence[tuple[Iterable[nn.Parameter], float]], settings: TrainSettings) -> torch.optim.AdamW:
     """Weight decay is for matrices and kernels: shrinking a bias or a normalisation's gain regularises nothing."""
     groups = []
-    for module, rate in parts:
-        learned = [p for p in module.parameters() if p.requires_grad]
+    for parameters, rate in parts:
+        learned = [p for p in parameters if p.requires_grad]
         for params, decay in (
             ([p for p in learned if p.ndim > 1], settings.weight_decay),
             ([p for p in learned if p.ndim <= 1], 0.0),
@@ -170,12 +160,27 @@ def _scaling(features: Float32[np.ndarray, "n d"]) -> tuple[np.ndarray, np.ndarr
     return features.mean(0, dtype=np.float64).astype(np.float32), np.sqrt(variance + floor).astype(np.float32)
 
 
-def _folded(head: nn.Module, mean: np.ndarray, scale: np.ndarray) -> Mapping[str, Tensor]:
+def _folded(head: nn.Module, mean: np.ndarray, scale: np.ndarray, where: str) -> Mapping[str, Tensor]:
     """The head for raw features f: W (f - m)/s + b = (W/s) f + (b - (W/s) m)."""
-    tensors = {f"head.{name}": tensor.detach().clone() for name, tensor in head.state_dict().items()}
-    first = next(name for name, module in head.named_modules() if isinstance(module, nn.Linear))
-    stem = ".".join(part for part in ("head", first) if part)
-    weight = tensors[f"{stem}.weight"].double() / torch.from_numpy(scale).double()
-    tensors[f"{stem}.bias"] = (tensors[f"{stem}.bias"].double() - weight @ torch.from_numpy(mean).double()).float()
-    tensors[f"{stem}.weight"] = weight.float()
-    return tensors
+    first, linear = _first(head)
+    own = {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}
+    weight = linear.weight.detach().double() / torch.from_numpy(scale).double()
+    own[f"{first}weight"] = weight.float()
+    if linear.bias is not None:
+        own[f"{first}bias"] = (linear.bias.detach().double() - weight @ torch.from_numpy(mean).double()).float()
+    return {f"{where}.{name}": tensor for name, tensor in own.items()}
+
+
+def _unfold(head: nn.Module, mean: np.ndarray, scale: np.ndarray) -> None:
+    """The other way round: a head for raw features becomes the same one for standardised features."""
+    linear = _first(head)[1]
+    with torch.no_grad():
+        if linear.bias is not None:
+            linear.bias.add_((linear.weight.double() @ torch.from_numpy(mean).double()).float())
+        linear.weight.mul_(torch.from_numpy(scale))
+
+
+def _first(head: nn.Module) -> tuple[str, nn.Linear]:
+    """The first linear layer in a head, and what stands before the names of its tensors."""
+    name, linear = next((name, each) for name, each in head.named_modules() if isinstance(each, nn.Linear))
+    return (f"{name}." if name else ""), linear

@@ -39,10 +39,12 @@ def trained_here(about: Mapping[str, Any], rows: Sequence[Row]) -> bool | None:
         None where the model does not say what it was trained on.
     """
     training = about.get("training") or {}
-    theirs, classes = training.get("data"), list(training.get("classes") or about.get("classes") or ())
-    if not theirs or not classes:
+    classes = list(training.get("classes") or about.get("classes") or ())
+    every = [*(training.get("from") or {}).get("data", ()), training.get("data")]  # it may have learned before
+    if not all(every) or not classes:
         return None
     parts = [[row for row in rows if row.split == split] for split in ("train", "validation")]
     if not {row.label for part in parts for row in part} <= set(classes):
         return False
-    return bool(theirs == digest([(row.content, classes.index(row.label)) for row in part] for part in parts))
+    ours = digest([(row.content, classes.index(row.label)) for row in part] for part in parts)
+    return all(theirs == ours for theirs in every)

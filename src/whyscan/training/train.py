@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,20 @@ import torch
 
 from whyscan.data.catalogue import Catalogue
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadData, BadRun, Diverged
-from whyscan.models import backbones, checkpoint
-from whyscan.models import weights as weights_file
-from whyscan.models.classifier import Classifier, Network
+from whyscan.errors import BadRun, Diverged
+from whyscan.models import backbones, checkpoint, stored
+from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.predictions import Predictions
 from whyscan.training import curves
 from whyscan.training import state as states
+from whyscan.training.anatomy import anatomy
 from whyscan.training.evaluate import JUDGED, evaluate
 from whyscan.training.features import trunk_features
-from whyscan.training.fit import Part, head_phase, trunk_phase
+from whyscan.training.fit import head_phase, trunk_phase
+from whyscan.training.job import Job, check_same, check_split, check_trainable, earlier, job_of, resolved
 from whyscan.training.loop import run_phase
-from whyscan.training.parts import digest
 from whyscan.training.pixels import PixelCache, open_pixels
 from whyscan.training.settings import TrainSettings
 from whyscan.training.state import Snapshot, State
@@ -34,27 +33,6 @@ from whyscan.training.weak import CLEARLY, choose
 
 WEAK = "-weak"
 _HEAD_EPOCHS = 4
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Job:
-    """One call of `train`, with everything resolved."""
-
-    catalogue: Catalogue
-    rows: Sequence[SplitRow]
-    settings: TrainSettings
-    folder: Path
-    cache: Path
-    start: Classifier
-    train: Part
-    held: Part
-    about: Mapping[str, Any]
-    progress: Progress
-
-    @property
-    def network(self) -> Network:
-        assert isinstance(self.start.network, Network)
-        return self.start.network
 
 
 def train(
@@ -90,17 +68,50 @@ def train(
         Diverged: the loss was not a number in the first epoch; where it was later, the best weights so far are
             returned and `training.note` in model.json says so.
     """
-    parts = _part(catalogue, rows, "train"), _part(catalogue, rows, "validation")
+    check_split(catalogue, rows)
     start = backbones.build(
         backbone, weights, catalogue.classes, name=name, input_size=settings.input_size, fit=settings.fit,
         head=settings.head, seed=settings.seed,
     )  # fmt: skip
-    assert isinstance(start.network, Network)
-    settings = _resolved(settings, weights)
-    job = _Job(
-        catalogue, rows, settings, folder, cache, start, *parts,
-        _about(settings, start, weights_file.digest(start.network.trunk), parts), progress,
-    )  # fmt: skip
+    epochs = 0 if weights == "none" else _HEAD_EPOCHS
+    return _run(job_of(catalogue, rows, start, resolved(settings, epochs), folder, cache, progress), resume)
+
+
+def train_further(
+    catalogue: Catalogue,
+    rows: Sequence[SplitRow],
+    model: Classifier,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    name: str,
+    cache: Path,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> Classifier:
+    """Train a model that exists already on the "train" rows, from the weights that it has; files and errors as `train`.
+
+    With "finetune" the network learns, or its last blocks and its head; with "frozen" only its head: of a model that
+    was not made here, its last linear layer. The head keeps what it knows, so `head_epochs` is 0 where it is left open.
+
+    Args:
+        model: a white box, with its classes in the data's names. It is not changed.
+        settings: `input_size` and `fit` are the model's own, whatever they say.
+
+    Raises:
+        BadData: the model's classes are not the data's.
+        BadModel: it only answers, has no weights, or ("frozen") does not end in a linear layer.
+    """
+    check_trainable(model, catalogue.classes)
+    check_split(catalogue, rows)
+    settings = dataclasses.replace(resolved(settings, 0), fit=model.fit, input_size=None)
+    start = dataclasses.replace(model, name=name)
+    return _run(job_of(catalogue, rows, start, settings, folder, cache, progress, earlier=earlier(model)), resume)
+
+
+def _run(job: Job, resume: bool) -> Classifier:
+    """Learn what is left to learn, in a locked folder."""
+    folder = job.folder
     with files.locked(folder):
         if resume and (folder / "model.json").is_file():
             return _finished(job)
@@ -108,59 +119,9 @@ def train(
         if state is None:
             _wipe(folder)
             state = State(job.about)
-        _check_same(folder, state.about, job.about)
+        check_same(folder, state.about, job.about)
         _learn(job, state)
         return _finish(job, state)
-
-
-def _resolved(settings: TrainSettings, weights: str | Path) -> TrainSettings:
-    if settings.recipe == "frozen":
-        return dataclasses.replace(settings, head_epochs=0)
-    if settings.head_epochs is None:
-        return dataclasses.replace(settings, head_epochs=0 if weights == "none" else _HEAD_EPOCHS)
-    return settings
-
-
-def _part(catalogue: Catalogue, rows: Sequence[SplitRow], split: str) -> Part:
-    own = [row for row in rows if row.split == split]
-    unknown = sorted({row.label for row in own} - set(catalogue.classes))
-    if unknown:
-        raise BadData(
-            f"label {unknown[0]!r} in the split", f"one of {', '.join(catalogue.classes)}", "run the audit again"
-        )
-    if not own:
-        raise BadData(f"no scan in the {split} split", "at least one of every class", "add scans, or audit again")
-    counts = Counter(row.label for row in own)
-    if split == "train" and (missing := [label for label in catalogue.classes if not counts[label]]):
-        raise BadData(f"no training scan of {', '.join(missing)}", "some of every class", "add scans, or audit again")
-    labels = torch.tensor([catalogue.classes.index(row.label) for row in own])
-    return Part(tuple(row.content for row in own), labels)
-
-
-def _about(settings: TrainSettings, start: Classifier, trunk: str, parts: Sequence[Part]) -> dict[str, Any]:
-    """What makes two trainings the same."""
-    return {
-        **settings.describe(),
-        "classes": list(start.classes),
-        "backbone": start.about["backbone"],
-        "input": list(start.input_size),
-        "trunk": trunk,
-        "data": digest(zip(part.contents, part.labels.tolist(), strict=True) for part in parts),
-        "train_images": len(parts[0].contents),
-        "validation_images": len(parts[1].contents),
-        "arithmetic": "bfloat16 autocast, channels-last" if settings.bfloat16 else "float32, channels-last",
-    }
-
-
-def _check_same(folder: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    other = [key for key in ours if theirs.get(key) != ours[key]]
-    if other:
-        texts = [f"{key} {theirs.get(key)!s:.40} there, {ours[key]!s:.40} here" for key in other]
-        raise BadRun(
-            f"{folder} holds a training that differs: {'; '.join(texts)}",
-            "the settings, data and weights that it was begun with",
-            "resume with those, or train without --resume to replace it",
-        )
 
 
 def _wipe(folder: Path) -> None:
@@ -171,8 +132,10 @@ def _wipe(folder: Path) -> None:
     states.clear(folder / "state")
 
 
-def _learn(job: _Job, state: State) -> None:
-    settings, network, title = job.settings, copy.deepcopy(job.network), job.start.name  # job's own stays as it came
+def _learn(job: Job, state: State) -> None:
+    settings, title = job.settings, job.start.name
+    network = copy.deepcopy(job.start.network)  # job's own stays as it came
+    parts = anatomy(network, job.start.input_size)
     kept = [row for row in job.rows if row.split != "excluded"]
     size, fit = job.start.input_size, job.start.fit
     pixels = open_pixels(job.catalogue, kept, size, fit, job.cache, progress=job.progress)
@@ -187,24 +150,29 @@ def _learn(job: _Job, state: State) -> None:
         begun = any(row.phase == "finetune" for row in state.rows)
         if alone and not begun:
             name = "frozen" if settings.recipe == "frozen" else "head"
-            phase = head_phase(name, alone, network, settings, *_features(job, pixels))
+            phase = head_phase(name, alone, parts, settings, *_features(job, pixels), taught="from" in job.about)
             run_phase(phase, state, settings, title=title, finished=finished, progress=job.progress)
             network.load_state_dict(phase.export(), strict=False)
         if settings.recipe == "finetune" and not state.note:
-            trunk = trunk_phase(network, settings, pixels, job.train, job.held)
+            trunk = trunk_phase(parts, settings, pixels, job.train, job.held)
             run_phase(trunk, state, settings, title=title, finished=finished, progress=job.progress)
 
 
-def _features(job: _Job, pixels: PixelCache) -> list[tuple[Any, torch.Tensor]]:
+def _features(job: Job, pixels: PixelCache) -> list[tuple[Any, torch.Tensor]]:
     both = (*job.train.contents, *job.held.contents)
     features = trunk_features(
-        job.network, pixels, both, job.cache, bfloat16=job.settings.bfloat16, progress=job.progress
+        anatomy(job.start.network, job.start.input_size),
+        pixels,
+        both,
+        job.cache,
+        bfloat16=job.settings.bfloat16,
+        progress=job.progress,
     )
     cut = len(job.train.contents)
     return [(features[:cut], job.train.labels), (features[cut:], job.held.labels)]
 
 
-def _finish(job: _Job, state: State) -> Classifier:
+def _finish(job: Job, state: State) -> Classifier:
     best = state.best
     if best is None:
         states.clear(job.folder / "state")
@@ -228,9 +196,9 @@ def _finish(job: _Job, state: State) -> Classifier:
     return made
 
 
-def _write(job: _Job, state: State, snapshot: Snapshot, folder: Path, name: str, note: str) -> Classifier:
+def _write(job: Job, state: State, snapshot: Snapshot, folder: Path, name: str, note: str) -> Classifier:
     """Judge a snapshot and save it as a model; model.json comes last."""
-    network = copy.deepcopy(job.network)
+    network = copy.deepcopy(job.start.network)
     network.load_state_dict({**network.state_dict(), **snapshot.tensors})
     training = {
         **job.about,
@@ -240,6 +208,8 @@ def _write(job: _Job, state: State, snapshot: Snapshot, folder: Path, name: str,
         "note": note,
     }
     about = {**job.start.about, "training": training}
+    if (source := stored.source_of(job.start)) is not None:
+        about["source"] = dataclasses.replace(source, trained=True)
     rows = state.rows[: snapshot.epoch] if folder != job.folder else state.rows
     curves.write_csv(folder / "curves.csv", rows)
     curves.write_picture(folder / "curves.png", rows, name, snapshot.epoch)
@@ -248,10 +218,10 @@ def _write(job: _Job, state: State, snapshot: Snapshot, folder: Path, name: str,
     return checkpoint.save(made, folder)
 
 
-def _finished(job: _Job) -> Classifier:
+def _finished(job: Job) -> Classifier:
     """A training that ended before. Its model.json was written last, so nothing is missing."""
     made = checkpoint.load(job.folder)
-    _check_same(job.folder, made.about.get("training") or {}, job.about)
+    check_same(job.folder, made.about.get("training") or {}, job.about)
     _judge_again(job, made, job.folder)
     weak = job.folder.with_name(job.folder.name + WEAK)
     if (weak / "model.json").is_file():
@@ -260,7 +230,7 @@ def _finished(job: _Job) -> Classifier:
     return made
 
 
-def _judge_again(job: _Job, made: Classifier, folder: Path) -> None:
+def _judge_again(job: Job, made: Classifier, folder: Path) -> None:
     """Renew a table of predictions that speaks of other scans than the split: a test set may change after training."""
     try:
         current = _speaks_of(Predictions.load(folder / "predictions.csv", made.name), job.rows)
