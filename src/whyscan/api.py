@@ -15,6 +15,7 @@ from whyscan.explain.explain import explain, explain_layers, explain_many
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.methods import describe as methods
+from whyscan.export.formats import export
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
@@ -51,6 +52,7 @@ __all__ = [
     "explain",
     "explain_layers",
     "explain_many",
+    "export",
     "layer_contributions",
     "load",
     "methods",
@@ -105,7 +107,7 @@ def train(
     Args:
         data: as for `audit`.
         out: the run folder; gets models/<name>/ for every plan.
-        chosen: what to train; `whyscan.plans` makes them from names.
+        chosen: what to train; `whyscan.plans` makes them from names, and from models that exist already.
         seed: of the split; None is the audit's where there is one, else 0.
         resume: go on where an earlier try stopped.
 
@@ -117,7 +119,7 @@ def train(
     asked = {"models": {plan.name: plan.describe() for plan in chosen}}
     begun = any((Path(out) / "models").glob("*"))  # a training that was killed leaves a folder and no model in it
     audited = Run(Path(out)).splits_path.is_file() and not begun
-    stages.check_plans(Run(Path(out)), chosen)
+    stages.check_plans(Run(Path(out)), chosen, catalogue.classes)
     seed = split_seed(Run(Path(out)), seed)
     with workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
         rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)

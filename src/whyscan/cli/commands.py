@@ -14,6 +14,7 @@ from whyscan.cli import console
 from whyscan.errors import BadInput
 
 if TYPE_CHECKING:
+    from whyscan.study.given import Given
     from whyscan.study.settings import Plan
 
 Data = Annotated[Path, typer.Argument(help="A folder per class (with or without train/test folders), or a CSV.")]
@@ -42,7 +43,23 @@ InputSize = Annotated[
 Unfreeze = Annotated[
     list[str] | None, typer.Option("--unfreeze", help="all or last-N blocks of the trunk (finetune), or NAME=last-N.")
 ]
+Objects = Annotated[
+    list[str] | None, typer.Option("--object", help="DICOM: map, capture, seg, report; repeatable, all by default.")
+]
+Threshold = Annotated[
+    str, typer.Option("--threshold", help="DICOM segmentation: max:SHARE of the largest value, or top:SHARE of pixels.")
+]
 Batch = Annotated[list[str] | None, typer.Option("--batch", help="Scans a training step, or NAME=N.")]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option("--classes", help="A given model's classes: a file, or A,B,C in the order of its scores; or NAME=..."),
+]
+Preprocess = Annotated[
+    list[str] | None, typer.Option("--preprocess", help="How a given model's pixels are scaled: /255, imagenet, ...")
+]
+FitOption = Annotated[
+    list[str] | None, typer.Option("--fit", help="How scans come to a given model's size: stretch or pad.")
+]
 
 
 def audit(data: Data, out: Out, seed: Seed = 0, resume: Resume = False, json: Json = False) -> None:
@@ -68,23 +85,32 @@ def train(
     input_size: InputSize = None,
     unfreeze: Unfreeze = None,
     batch: Batch = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="A model's file or folder, or NAME=...: trained further; repeatable."),
+    ] = None,
+    classes: Classes = None,
+    preprocess: Preprocess = None,
+    fit: FitOption = None,
     seed: RunSeed = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train backbones on the audit's split; curves, checkpoints and predictions go into the run folder."""
+    """Train backbones, or models that exist, on the audit's split; everything goes into the run folder."""
     with console.exits(json), console.bars() as progress:
         from whyscan import api
 
         _own_process()
         seed = _run_seed(out, seed)
-        chosen = _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
+        ours, theirs = _sizes(input_size, backbone, further)
+        models = _given(further, "--from", classes, preprocess, fit, theirs, named=False)
+        chosen = _plans(backbone, weights, recipe, epochs, ours, unfreeze, batch, seed, models)
         run = api.train(data, out, chosen, seed=seed, resume=resume, progress=progress)
-        models = {name: run.model(name) for name in run.models()}
+        trained = {name: run.model(name) for name in run.models()}
     if json:
-        console.say_json({"run": str(out), "models": models})
+        console.say_json({"run": str(out), "models": trained})
         return
-    for name in models:
+    for name in trained:
         last = (run.curves(name) or [{}])[-1]
         console.say(f"{name}: validation accuracy {last.get('validation_accuracy', 'unknown')} in its last epoch")
     console.say("", f"models: {out / 'models'}", f"next:   whyscan compare {out}")
@@ -116,6 +142,11 @@ def explain(
         str, typer.Option("--targets", help="all, predicted, true, a class, or a contrast A-B.")
     ] = "all",
     label: Annotated[str | None, typer.Option("--label", help="The scans' true class, if known.")] = None,
+    series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
+    frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", help="DICOM: CENTRE,WIDTH, a window's number or name, full, percentile.")
+    ] = None,
     samples: Annotated[
         str | None, typer.Option("--samples", help="Evaluations that LIME and SHAP share (300), or auto.")
     ] = None,
@@ -132,14 +163,23 @@ def explain(
         list[str] | None, typer.Option("--set", help="NAME=VALUE: any other setting of a method; repeatable.")
     ] = None,
     consensus: Annotated[bool, typer.Option("--consensus", help="Also what the methods agree on.")] = False,
+    export: Annotated[
+        list[str] | None, typer.Option("--export", help="Also as png, safetensors, nifti or dicom; repeatable.")
+    ] = None,
+    objects: Objects = None,
+    threshold: Threshold = "max:0.5",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Explain scans by any method, at one or every layer, for every class."""
     with console.exits(json), console.bars() as progress:
+        from whyscan.data.dicom_window import parse_window
+        from whyscan.export import formats
         from whyscan.study.options import parse
         from whyscan.study.single import explain_files
 
+        wanted = [name for name in export or () if name != "npz"]  # which is written anyway
+        formats.check(wanted, objects, threshold)
         given = {
             "samples": samples, "score": score, "fill": fill, "superpixels": superpixels, "recipe": recipe,
             "engine": engine,
@@ -148,8 +188,13 @@ def explain(
         _own_process()
         written = explain_files(
             model, scans, out, tuple(method or ("gradcam",)), layers=layers, targets=targets, label=label,
-            options=options, agree=consensus, seed=seed, progress=progress,
+            series=series, frame=frame, window=parse_window(window), options=options, agree=consensus, seed=seed,
+            progress=progress,
         )  # fmt: skip
+        records = [Path(file) for entry in written["scans"] for file in entry["files"] if file.endswith(".npz")]
+        if wanted and records:
+            also = formats.export(records, wanted, out=out, sources=scans, objects=objects, threshold=threshold)
+            written |= {"exported": also["files"], "left_out": also["left_out"]}
     if json:
         console.say_json(written)
     else:
@@ -160,6 +205,7 @@ def explain(
             )
         for entry in written["failed"]:
             console.say(f"{entry['source']}: {entry['error']}")
+        _say_exported(written.get("exported", []), written.get("left_out", []))
     if written["failed"]:
         raise SystemExit(1)
 
@@ -181,6 +227,28 @@ def methods(json: Json = False) -> None:
         )
 
 
+def export(
+    records: Annotated[list[Path], typer.Argument(help="Run folders, or NPZ files (or folders of them) of explain.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    to: Annotated[list[str], typer.Option("--to", help="png, npz, safetensors, nifti or dicom; repeatable.")],
+    source: Annotated[
+        list[Path] | None, typer.Option("--source", help="The files that were explained, or their folder; repeatable.")
+    ] = None,
+    objects: Objects = None,
+    threshold: Threshold = "max:0.5",
+    json: Json = False,
+) -> None:
+    """Write saved explanations in other formats, from the records alone: no model."""
+    with console.exits(json):
+        from whyscan.export import formats
+
+        written = formats.export(records, to, out=out, sources=source or (), objects=objects, threshold=threshold)
+    if json:
+        console.say_json(written)
+    else:
+        _say_exported(written["files"], written["left_out"])
+
+
 def report(run: RunFolder, json: Json = False) -> None:
     """Write a run's report.html from its saved records: no model, no data, no network."""
     with console.exits(json):
@@ -195,7 +263,7 @@ def study(
     out: Out,
     backbone: Backbone = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="NAME=FOLDER of a model that exists; instead of training.")
+        list[str] | None, typer.Option("--model", help="NAME=FILE or NAME=FOLDER of a model; instead of training.")
     ] = None,
     weights: Weights = None,
     recipe: Recipe = None,
@@ -203,6 +271,9 @@ def study(
     input_size: InputSize = None,
     unfreeze: Unfreeze = None,
     batch: Batch = None,
+    classes: Classes = None,
+    preprocess: Preprocess = None,
+    fit: FitOption = None,
     per_case: Annotated[int, typer.Option("--per-case", help="Gallery scans per class and case.")] = 1,
     samples: Annotated[int, typer.Option("--samples", help="Evaluations that LIME and SHAP share, a scan.")] = 300,
     seed: RunSeed = None,
@@ -215,7 +286,7 @@ def study(
 
         _own_process()
         seed = _run_seed(out, seed)
-        models = _models(model)
+        models = _given(model, "--model", classes, preprocess, fit, input_size if model else None)
         if models and backbone:
             raise BadInput("both --backbone and --model", "one of them", "train in one run, compare models in another")
         chosen = () if models else _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
@@ -241,7 +312,12 @@ def demo(
     _say_study(run.report_path, comparison, json)
 
 
-COMMANDS = (audit, train, compare, explain, methods, report, study, demo)
+COMMANDS = (audit, train, compare, explain, export, methods, report, study, demo)
+
+
+def _say_exported(written: list[str], left_out: list[str]) -> None:
+    if written or left_out:
+        console.say(*written, *(f"left out: {reason}" for reason in left_out))
 
 
 def _own_process() -> None:
@@ -275,6 +351,7 @@ def _plans(
     unfreeze: list[str] | None,
     batch: list[str] | None,
     seed: int,
+    further: dict[str, Given] | None = None,
 ) -> tuple[Plan, ...]:
     from whyscan.study.settings import per_name, plans
     from whyscan.training.settings import TrainSettings
@@ -291,18 +368,36 @@ def _plans(
     for option, (_, named) in options.items():
         for name, value in named.items():
             overrides.setdefault(name, {})[option] = value
-    return plans(backbone or [], TrainSettings(seed=seed, **common), weights=weights, overrides=overrides)
+    base = TrainSettings(seed=seed, **common)
+    return plans(backbone or [], base, weights=weights, overrides=overrides, further=further)
 
 
-def _models(given: list[str] | None) -> dict[str, Any]:
-    from whyscan import api
+def _sizes(
+    sizes: list[str] | None, backbone: list[str] | None, further: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """Input sizes of the backbones, and those of models that are trained further; one for all is the backbones'."""
+    fresh = [each.partition("=")[0] for each in backbone or ()]
+    ours = [
+        size for size in sizes or () if not further or (size.partition("=")[0] in fresh if "=" in size else bool(fresh))
+    ]
+    return ours, [size for size in sizes or () if size not in ours]
 
-    models = {}
-    for text in given or []:
-        name, equals, path = text.partition("=")
-        if not equals or not name or name in models:
-            raise BadInput(
-                f"--model {text}", "NAME=FOLDER, each name once", "write --model best=runs/a/models/xception"
-            )
-        models[name] = api.load(path)
-    return models
+
+def _given(
+    models: list[str] | None,
+    option: str,
+    classes: list[str] | None,
+    preprocess: list[str] | None,
+    fit: list[str] | None,
+    input_size: list[str] | None,
+    *,
+    named: bool = True,
+) -> dict[str, Given]:
+    from whyscan.study.given import read_given
+
+    told = {"classes": classes, "preprocess": preprocess, "fit": fit, "input_size": input_size}
+    if not models and (idle := [key for key in ("classes", "preprocess", "fit") if told[key]]):
+        raise BadInput(
+            f"--{idle[0]} without {option}", "options of a model that is given", f"add {option} best=best.h5"
+        )
+    return read_given(models or (), option, named=named, **{key: value or () for key, value in told.items()})

@@ -81,8 +81,7 @@ def write_dicom(
 ) -> Exported:
     """As `export_dicom`; also says what was left out and why, where `objects` did not name it."""
     highdicom()
-    if unknown := sorted(set(objects or ()) - set(OBJECTS)):
-        raise BadInput(f"DICOM objects {', '.join(unknown)}", f"some of {', '.join(OBJECTS)}", "use one of these names")
+    check_objects(objects or ())
     pairs = pair(attributions, slices_of([Path(source) for source in sources]))
     paths: list[Path] = []
     left_out: list[str] = []
@@ -96,6 +95,12 @@ def write_dicom(
             files.write_bytes(path, content.getvalue())
             paths.append(path)
     return Exported(tuple(paths), tuple(dict.fromkeys(left_out)))
+
+
+def check_objects(objects: Sequence[str]) -> None:
+    """Raises BadInput where one is not known."""
+    if unknown := sorted(set(objects) - set(OBJECTS)):
+        raise BadInput(f"DICOM objects {', '.join(unknown)}", f"some of {', '.join(OBJECTS)}", "use one of these names")
 
 
 class _Series:
