@@ -78,6 +78,11 @@ def _put_down(folder: Path, content: bytes | None, record: Mapping[str, Any]) ->
     files.rename(folder / _NEXT, folder / _RECORD)
 
 
+def can_save(classifier: Classifier) -> bool:
+    """Whether a model folder can hold the classifier: not a module or a function that is only in memory."""
+    return stored.source_of(classifier) is not None or all(key in classifier.about for key in BUILT)
+
+
 def load(path: Path) -> Classifier:
     """Read a classifier back, on the CPU and in eval mode.
 

@@ -61,7 +61,7 @@ def adopt_stage(
         classes = in_the_datas_names(given.classes, catalogue.classes, name)
         classifier = dataclasses.replace(given, name=name, classes=classes)
         folder = run.model_folder(name)
-        if not on_disk(classifier):
+        if not checkpoint.can_save(classifier):
             lent[name] = classifier
         made_from = {"hash": classifier.hash, "classes": list(classes), "splits": splits}
         whole = (folder / "model.json").is_file() and (folder / "predictions.csv").is_file()
@@ -76,14 +76,9 @@ def adopt_stage(
     return lent
 
 
-def on_disk(classifier: Classifier) -> bool:
-    """Whether a model folder can hold the model."""
-    return stored.source_of(classifier) is not None or all(key in classifier.about for key in checkpoint.BUILT)
-
-
 def _keep(classifier: Classifier, folder: Path) -> None:
     """The record comes last: it says that the rest is whole."""
-    if on_disk(classifier):
+    if checkpoint.can_save(classifier):
         checkpoint.save(classifier, folder)
     else:
         files.write_json(folder / "model.json", stored.lent(classifier))

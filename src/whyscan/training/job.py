@@ -13,7 +13,7 @@ import torch
 from whyscan.data.catalogue import Catalogue
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadData, BadModel, BadRun
-from whyscan.models import stored, weights
+from whyscan.models import checkpoint, stored, weights
 from whyscan.models.classifier import Classifier, Network
 from whyscan.progress import Progress
 from whyscan.training.anatomy import anatomy, trunk_digest
@@ -87,6 +87,12 @@ def check_trainable(model: Classifier, classes: Sequence[str]) -> None:
     """Raises BadModel where a model cannot learn, and BadData where its classes are not the data's."""
     if not model.white_box or not any(True for _ in model.network.parameters()):
         raise BadModel(f"{model.name} only answers: there is nothing in it to train", "a network", "train a backbone")
+    if not checkpoint.can_save(model):
+        raise BadModel(
+            f"{model.name} is only in memory, so that what it learns could not be kept",
+            "a model folder or a model file",
+            "save it to a file that whyscan opens, and give that",
+        )
     if set(model.classes) != set(classes):
         raise BadData(
             f"{model.name} knows {', '.join(model.classes)}",
