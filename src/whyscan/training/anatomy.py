@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -59,7 +59,7 @@ def anatomy(network: nn.Module, input_size: tuple[int, int]) -> Anatomy:
     Raises:
         BadModel: nothing in it could learn.
     """
-    if isinstance(network, Network):
+    if _built(network):
         return Anatomy(network, network.head, "head", False, True, network.features, blocks(network.trunk))
     order, answer, last = _run(network, input_size)
     if not order:
@@ -94,13 +94,18 @@ def resting_blocks(parts: Sequence[Sequence[nn.Module]], unfrozen: int | None) -
 def trunk_digest(parts: Anatomy) -> str:
     """A hash of everything before the head: the same features come from the same hash."""
     network = parts.network
-    if isinstance(network, Network):
+    if _built(network):
         return f"{weights.digest(network.trunk)} {network.mean.tolist()} {network.std.tolist()}"
     found = hashlib.sha256(repr(network).encode())  # layers without weights, too, decide what comes out
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith(parts.stem + "."):
             found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+def _built(network: nn.Module) -> TypeGuard[Network]:
+    """Whether it is one of ours; others are wrapped in the same module, but with nothing for a head."""
+    return isinstance(network, Network) and any(True for _ in network.head.parameters())
 
 
 def _grouped(modules: Sequence[nn.Module]) -> list[list[nn.Module]]:

@@ -140,7 +140,7 @@ def _part(rows: Sequence[SplitRow], classes: Sequence[str], split: str) -> Part:
 
 def _about(settings: TrainSettings, start: Classifier, parts: Sequence[Part]) -> dict[str, Any]:
     network = start.network
-    if isinstance(network, Network):
+    if isinstance(network, Network) and all(key in start.about for key in checkpoint.BUILT):
         trunk = weights.digest(network.trunk)
     else:
         trunk = trunk_digest(anatomy(network, start.input_size))
