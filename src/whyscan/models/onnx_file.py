@@ -160,14 +160,14 @@ def _form(model: Any, path: Path, size: tuple[int, int] | None) -> Form:
     channels, height, width = (sides[3], sides[1], sides[2]) if last else (sides[1], sides[2], sides[3])
     if channels != 3:
         raise BadModel(f"{path} takes {channels} channels", "3", "export it for three channels")
-    fixed = (height or (size and size[0]), width or (size and size[1]))
-    if not fixed[0] or not fixed[1]:
+    fixed = (int(height or (size[0] if size else 0)), int(width or (size[1] if size else 0)))
+    if 0 in fixed:
         raise BadModel(f"{path} leaves the size of its input open", "a size", "pass input_size=...")
     if size is not None and size != fixed:
         raise BadModel(f"input_size {size}", f"{fixed}, which the file fixes", "leave input_size out")
     if max(fixed) > 4096 or (sides[0] or 1) != 1:
         raise BadModel(f"{path} takes {sides}", "one image or any number, at most 4096 a side", "export it again")
-    return Form(inputs[0].name, "nhwc" if last else "nchw", (fixed[0], fixed[1]), sides[0] == 1)
+    return Form(inputs[0].name, "nhwc" if last else "nchw", fixed, sides[0] == 1)
 
 
 def _session(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -102,13 +102,11 @@ def conv(node: Node) -> nn.Module:
     pads = padding(node, kernel, strides, dilations)
     plain = pads if isinstance(pads, tuple) else (0, 0)
     channels = weight.shape[1] * groups
-    made = nn.utils.skip_init(
-        nn.Conv2d, channels, weight.shape[0], kernel, strides, plain, dilations, groups, bias is not None
-    )
+    made = _empty(nn.Conv2d, channels, weight.shape[0], kernel, strides, plain, dilations, groups, bias is not None)
     made.weight.data.copy_(weight)
     if bias is not None:
         made.bias.data.copy_(bias)
-    return made if isinstance(pads, tuple) else Padded(pads, 0.0, made)
+    return cast(nn.Module, made) if isinstance(pads, tuple) else Padded(pads, 0.0, made)
 
 
 def batch_normalization(node: Node) -> nn.Module:
@@ -165,7 +163,7 @@ def average_pool(node: Node) -> nn.Module:
 class _MeanOfInside(nn.Module):
     """Average pooling that leaves out what one-sided padding added."""
 
-    def __init__(self, kernel: tuple[int, ...], strides: tuple[int, ...], pads: Callable[[Tensor], list[int]]) -> None:
+    def __init__(self, kernel: tuple[int, int], strides: tuple[int, int], pads: Callable[[Tensor], list[int]]) -> None:
         super().__init__()
         self._kernel, self._strides, self._pads = kernel, strides, pads
 
@@ -178,11 +176,12 @@ class _MeanOfInside(nn.Module):
         return total / inside
 
 
-def _window(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]:
+def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], bool]:
     kernel = tuple(node.attributes["kernel_shape"])
     if len(kernel) != 2:
         raise UnknownOperator(f"{node.op} over {len(kernel)} dimensions")
     strides, dilations = tuple(node.attributes.get("strides", (1, 1))), tuple(node.attributes.get("dilations", (1, 1)))
+    kernel, strides, dilations = ((each[0], each[1]) for each in (kernel, strides, dilations))
     return kernel, strides, dilations, bool(node.attributes.get("ceil_mode", 0))
 
 
@@ -206,12 +205,17 @@ def matmul(node: Node) -> nn.Module:
     return Fixed(torch.matmul, node.constants)
 
 
+def _empty(kind: Callable[..., Any], *sizes: Any) -> Any:
+    """A module whose weights are filled in next; making random ones would cost time and touch the generator."""
+    return nn.utils.skip_init(kind, *sizes)  # type: ignore[no-untyped-call]
+
+
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
-    made = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias is not None)
+    made = _empty(nn.Linear, weight.shape[1], weight.shape[0], bias is not None)
     made.weight.data.copy_(weight)
     if bias is not None:
         made.bias.data.copy_(bias.expand(weight.shape[0]))
-    return made
+    return cast(nn.Module, made)
 
 
 class Fixed(nn.Module):

@@ -139,7 +139,8 @@ def _slice(node: Node) -> nn.Module:
 
     def cut(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
         where = [slice(None)] * x.ndim
-        for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        pairs = zip(starts.flatten().tolist(), ends.flatten().tolist(), strict=True)
+        for i, (start, end) in enumerate(pairs):
             where[i if axes is None else int(axes[i])] = slice(start, end, 1 if steps is None else int(steps[i]))
         return x[tuple(where)]
 
