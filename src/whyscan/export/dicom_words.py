@@ -33,14 +33,13 @@ def text(words: str, limit: int = 64) -> str:
 def file_part(name: str) -> str:
     """A class, layer or method as part of a file name; different names stay different.
 
-    >>> file_part("glioma-meningioma"), file_part("no tumor")
-    ('glioma-meningioma', 'no-tumor')
+    >>> file_part("glioma-meningioma"), file_part("blocks.4")
+    ('glioma-meningioma', 'blocks.4')
     >>> file_part("../a"), file_part("膠質瘤")
     ('a-61b4c9', 'unnamed-c88b15')
     """
     spelt = re.sub(r"[^\w.]+", "-", text(name, 40), flags=re.ASCII).strip("-.") or "unnamed"
-    faithful = spelt == name.replace(" ", "-")
-    return spelt if faithful else f"{spelt}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
+    return spelt if spelt == name else f"{spelt}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
 
 
 def stem(attribution: Attribution, target: str | None = None) -> str:
