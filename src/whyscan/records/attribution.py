@@ -195,9 +195,9 @@ class Attribution:
         return " · ".join(part for part in (self.heading or self.method, self.layer or "", self.model) if part)
 
     def _repr_html_(self) -> str:
-        from whyscan.render import figures
+        from whyscan.records import notebook
 
-        return figures.html(self.plot(), f"{self.headline}: {', '.join(self.title(name) for name in self.targets)}")
+        return notebook.html(self)
 
     def digest(self) -> str:
         """A hash of the numbers and of what they are about; equal attributions have equal digests."""
