@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_errors_and_logs_keep_nothing(series: Path, tag: str, value: str, caplog
         try:
             said = repr(read_dicom(file)) + repr(read_scans(series))
         except WhyscanError as error:
-            said = f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
+            said = f"{error} {error!r} {error.__cause__!r}" + "".join(traceback.format_exception(error))
     assert not _secrets(said + caplog.text + "".join(str(each.message) for each in heard))
 
 

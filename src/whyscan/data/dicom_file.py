@@ -56,8 +56,7 @@ def reading(path: Path) -> Iterator[None]:
             problem = type(error).__name__
         else:
             return
-    # raised outside the handler: the parser's own error, which may quote the patient, is not chained to this one
-    raise damaged(path, problem)
+    raise damaged(path, problem) from None  # the parser's own error may quote the patient: no traceback shows it
 
 
 def is_dicom(path: Path) -> bool:
