@@ -163,6 +163,23 @@ def test_dciodvfy_finds_no_error(written: dict[str, list[Path]]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
+@pytest.mark.parametrize("scale", [-1e-6, 1e-6, 1e6])
+def test_dciodvfy_finds_no_error_at_any_scale_with_hostile_names_and_a_signed_map(
+    scale: float, series: Path, tmp_path: Path, attribution_of: Make
+) -> None:
+    path = next(series.glob("*.dcm"))
+    maps = (scale * np.random.default_rng(0).normal(size=(2, 5, 5))).astype(np.float32)
+    names = ("膠質瘤\\ναι" + "x" * 80, "<b>$x_1$</b>")
+    hostile = attribution_of(
+        read_dicom(path), maps=maps, signed=True, targets=names, classes=names, layer="a/b\\c" * 30, model="m" * 90,
+        probabilities=np.array([1.0, 0.0], np.float32), method="lime", heading="LIME",
+    )  # fmt: skip
+    written = export_dicom([hostile], [path], tmp_path / "out")
+    assert {each.parent.name for each in written} == set(OBJECTS) and len(written) == 6
+    assert {each.name: errors for each in written if (errors := errors_of(each))} == {}
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
 @pytest.mark.real
 def test_dciodvfy_finds_no_error_on_a_real_series(shared: Path, tmp_path: Path, attribution_of: Make) -> None:
     paths = sorted((shared / "data" / "dicom-mr-t1").glob("*.dcm"))[:3]

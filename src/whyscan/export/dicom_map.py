@@ -74,7 +74,8 @@ def parametric_map(pairs: Sequence[Pair], target: str, *, series: str, number: i
         instance_number=number,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
-        voi_lut_transformations=[hd.VOILUTTransformation(*window)],
+        # exact: the plain linear function takes no window narrower than 1, and logits often span less
+        voi_lut_transformations=[hd.VOILUTTransformation(*window, voi_lut_function="LINEAR_EXACT")],
         content_label="CLASS_ACTIVATION",
         content_description=words.text(f"{target}: {first.headline}"),
         contributing_equipment=[words.contribution(first)],
