@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
@@ -59,11 +59,17 @@ def layer_name(path: str) -> str:
 
 
 class Network(nn.Module):
-    """pixels in [0, 1] -> logits: normalisation, trunk and head in one differentiable module."""
+    """pixels in [0, 1] -> logits: normalisation, trunk and head in one differentiable module.
 
-    def __init__(self, trunk: nn.Module, head: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    Attributes:
+        flip: whether the trunk wants blue first; `mean` and `std` are for red, green, blue all the same.
+    """
+
+    def __init__(
+        self, trunk: nn.Module, head: nn.Module, mean: Sequence[float], std: Sequence[float], flip: bool = False
+    ) -> None:
         super().__init__()
-        self.trunk, self.head = trunk, head
+        self.trunk, self.head, self.flip = trunk, head, flip
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
@@ -72,7 +78,8 @@ class Network(nn.Module):
 
     def features(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The trunk's pooled output."""
-        out: Tensor = self.trunk((pixels - self.mean) / self.std)
+        normal = (pixels - self.mean) / self.std
+        out: Tensor = self.trunk(normal.flip(1) if self.flip else normal)
         return out
 
     def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
@@ -135,10 +142,11 @@ class Classifier:
             if name and name in (layer.name, layer.alias, layer.path):
                 return layer
         modules = {layer_name(path): path for path, _ in self.network.named_modules() if path}
-        if path := modules.get(layer_name(name)):
+        modules |= {label: path for path, label in self._labels.items()}
+        if path := modules.get(name, modules.get(layer_name(name))):
             from whyscan.models.layers import find_layer  # it makes Layers, so it imports this module
 
-            return find_layer(self.network, self.input_size, path)
+            return self._labelled(find_layer(self.network, self.input_size, path))
         known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
         raise BadTarget(
@@ -149,7 +157,16 @@ class Classifier:
     def _final(self) -> Layer:
         from whyscan.models.layers import final_layer
 
-        return final_layer(self.network, self.input_size, self.layers[-1])
+        return self._labelled(final_layer(self.network, self.input_size, self.layers[-1]))
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """By module path: the names of layers that have others than their modules, as those of Keras have."""
+        found = {path: getattr(module, "label", None) for path, module in self.network.named_modules()}
+        return {path: label for path, label in found.items() if isinstance(label, str)}
+
+    def _labelled(self, layer: Layer) -> Layer:
+        return replace(layer, name=self._labels.get(layer.path, layer.name))
 
     def target(self, name: str) -> Float32[np.ndarray, " k"]:
         """The row of logit weights of a class ("glioma": 1 at glioma) or a contrast ("a-b": 1 at a, -1 at b).

@@ -12,13 +12,14 @@ from torch import nn
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
-from whyscan.models.adopt import Flip, Grey, names, scaling, square
+from whyscan.models.adopt import Grey, names, square
 from whyscan.models.classifier import Classifier, Layer, Network, TwoClass
 from whyscan.models.keras.convert import network_of
 from whyscan.models.keras.network import KerasNetwork
 from whyscan.models.keras.recognise import PAPERS, architecture, scales_inside
 from whyscan.models.keras.spec import KerasFile, LayerPath
 from whyscan.models.layers import find_layers
+from whyscan.models.preprocess import RAW, UNIT, Normalisation, find_normalisation, name_of
 from whyscan.records.geometry import Fit
 
 
@@ -27,7 +28,7 @@ def open_keras(
     *,
     classes: Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
-    preprocess: str = "auto",
+    preprocess: str | Normalisation = "auto",
     fit: Fit = "stretch",
     name: str | None = None,
 ) -> Classifier:
@@ -60,7 +61,7 @@ def classifier_of(
     *,
     classes: Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
-    preprocess: str = "auto",
+    preprocess: str | Normalisation = "auto",
     fit: Fit = "stretch",
     name: str = "model",
 ) -> Classifier:
@@ -74,19 +75,15 @@ def classifier_of(
     labels = label(trunk)
     kind = architecture(path[-1] for path in labels.values())
     chosen, reason = _preprocessing(preprocess, trunk, kind)
-    normal = scaling(chosen)
-    before: list[nn.Module] = [Flip()] if chosen == "caffe" else []
-    before += [Grey()] if trunk.channels == 1 else []
-    network: nn.Module = Network(
-        nn.Sequential(*before, trunk) if before else trunk, nn.Identity(), normal.mean, normal.std
-    )
+    inner = nn.Sequential(Grey(), trunk) if trunk.channels == 1 else trunk
+    network: nn.Module = Network(inner, nn.Identity(), chosen.mean, chosen.std, chosen.flip)
     if trunk.width == 1:
         network = TwoClass(network)
     network.eval()
     about: dict[str, Any] = {
         "framework": "keras", "version": file.version, "format": file.format, "architecture": kind,
-        "answer": trunk.answer, "preprocess": reason, "preprocess_name": chosen, "mean": list(normal.mean),
-        "std": list(normal.std), "channels": trunk.channels, "bgr": chosen == "caffe", "file_sha256": file.sha256,
+        "answer": trunk.answer, "preprocess": reason, "preprocess_name": name_of(chosen), "mean": list(chosen.mean),
+        "std": list(chosen.std), "channels": trunk.channels, "bgr": chosen.flip, "file_sha256": file.sha256,
     }  # fmt: skip
     return Classifier(
         name, names(given, trunk.width, name), trunk.input_size, network, listed(network, trunk.input_size), fit,
@@ -142,16 +139,18 @@ def _check_head(trunk: KerasNetwork, name: str) -> None:
                        "whyscan explains classifiers: save one")  # fmt: skip
 
 
-def _preprocessing(asked: str, trunk: KerasNetwork, kind: str) -> tuple[str, str]:
-    """The name of the scaling, and the sentence that says where it comes from."""
+def _preprocessing(asked: str | Normalisation, trunk: KerasNetwork, kind: str) -> tuple[Normalisation, str]:
+    """The scaling, and the sentence that says where it comes from."""
+    if isinstance(asked, Normalisation):
+        return asked, f"{name_of(asked)}: as asked for"
     layer = scales_inside(trunk)
     if asked == "inside" or (asked == "auto" and layer):
-        return "0..255", f"0..255: the graph scales them itself ({layer or 'as asked for'})"
+        return RAW, f"0..255: the graph scales them itself ({layer or 'as asked for'})"
     if asked != "auto":
-        return asked, f"{asked}: as asked for"
+        return find_normalisation(asked), f"{asked}: as asked for"
     if kind in PAPERS:
-        return "/255", (
+        return UNIT, (
             f"/255, a guess: the file does not say, and most people train on pixels / 255, but {kind}'s own "
             f"preprocess_input is {PAPERS[kind]}; check with `whyscan doctor MODEL --data DIR`"
         )
-    return "/255", "/255, a guess: the file does not say; check with `whyscan doctor MODEL --data DIR`"
+    return UNIT, "/255, a guess: the file does not say; check with `whyscan doctor MODEL --data DIR`"

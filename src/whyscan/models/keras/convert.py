@@ -38,10 +38,11 @@ def network_of(
         BadModel: an unknown layer, a graph that does not fit together, weights that do not fit, no size.
     """
     height, width, channels = input_shape(config)
-    size = input_size or (height, width)
-    if channels is None or None in size:
+    if input_size is not None:
+        height, width = input_size
+    if channels is None or height is None or width is None:
         raise BadModel("the model takes images of any size", "one size", "pass input_size=...")
-    image = torch.empty(1, channels, *size, device="meta")
+    image = torch.empty(1, channels, height, width, device="meta")
     network, made = assemble(config, [image], keras2=version[:2] not in ("3.", "4."))
     if len(made) != 1:
         raise BadModel(f"the model has {len(made)} outputs", "one, the scores", "save a model with one output")
@@ -49,7 +50,7 @@ def network_of(
         raise BadModel(f"the model answers with {made[0].ndim} axes: {tuple(made[0].shape)}", "scores (n, k)",
                        "save a classifier, with its head")  # fmt: skip
     network.answer = unhead(network)
-    network.input_size, network.channels, network.width = (int(size[0]), int(size[1])), channels, made[0].shape[1]
+    network.input_size, network.channels, network.width = (height, width), channels, made[0].shape[1]
     if weights is None:
         reset(network)
     else:

@@ -47,8 +47,8 @@ class Spec:
 
     def bad(self, field: str, expected: str) -> BadModel:
         value = str(self.config.get(field))[:80]
-        return BadModel(f"layer {self.name!r} ({self.kind}) has {field} = {value}", expected,
-                        "this layer cannot be rebuilt: export it without, or open the model as a black box")  # fmt: skip
+        mend = "this layer cannot be rebuilt: export the model without it, or open it as a black box"
+        return BadModel(f"layer {self.name!r} ({self.kind}) has {field} = {value}", expected, mend)
 
     def image(self) -> None:
         """Refuses what is no image with channels last."""

@@ -53,10 +53,14 @@ def fill(network: KerasNetwork, weights: Mapping[LayerPath, Variables]) -> None:
         rest = dict(weights.get(path, {})) if slots else {}
         for slot in slots:
             name = next((name for name in slot.names if name in rest), None)
-            if name is None and slot.default is None:
+            if isinstance(module, LayerScale) and len(rest) == 1:
+                name = next(iter(rest))  # keras.applications leaves it without a name: "variable", "variable_1"...
+            if name is not None:
+                _put(slot, _turned(path, name, rest.pop(name), slot))
+            elif slot.default is not None:
+                _put(slot, torch.full(slot.shape, slot.default))
+            else:
                 raise _bad(path, f"no {slot.names[0]}", f"shape {slot.shape}")
-            value = torch.full(slot.shape, slot.default) if name is None else _turned(path, name, rest.pop(name), slot)
-            _put(slot, value)
         if extra := sorted(set(rest) - _IGNORED):
             raise _bad(path, f"a variable {extra[0]}", "none of that name")
     _settle(network)

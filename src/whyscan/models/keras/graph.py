@@ -63,7 +63,7 @@ def parse(model: Mapping[str, Any], where: str = "the model") -> Graph:
         raise BadModel(f"{where} is of the class {str(kind)[:80]!r}", f"one of {', '.join(sorted(MODELS))}",
                        "save it as a functional or sequential model")  # fmt: skip
     try:
-        return _sequential(config, where) if kind == "Sequential" else _functional(config, where)
+        return _sequential(config, where) if kind == "Sequential" else _functional(config or {}, where)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise BadModel(f"the graph of {where} cannot be read ({type(error).__name__}: {str(error)[:80]})",
                        "a Keras model's config", "save the model again") from error  # fmt: skip

@@ -21,7 +21,7 @@ class KerasNetwork(nn.Module):
 
     Attributes:
         keys: a module's name inside this one by its layer's name in Keras, where dots and others are allowed.
-        input_size, channels, width: (height, width) of the images, how many channels they have, how many scores come out.
+        input_size, channels, width: (height, width) of the images, their channels, and how many scores come out.
             Set for the outermost model only.
         shapes: of every tensor for an input of the size that the network was built for, batch of one first.
         answer: the last activation, which was taken off so that the network gives logits: "softmax", "sigmoid"
@@ -145,7 +145,7 @@ def _run(module: nn.Module, tensors: Sequence[Tensor], spec: LayerSpec) -> Any:
 def _misfit(spec: LayerSpec, tensors: Sequence[Tensor], error: Exception) -> BadModel:
     shapes = " and ".join(str(tuple(x.shape[1:])) for x in tensors)
     return BadModel(
-        f"layer {spec.name!r} ({spec.kind}) cannot take {shapes} (channels first): {' '.join(str(error).split())[:160]}",
+        f"layer {spec.name!r} ({spec.kind}) cannot take {shapes}, channels first: {' '.join(str(error).split())[:160]}",
         "what it was made for", "check input_size, or save the model again",
     )  # fmt: skip
 
