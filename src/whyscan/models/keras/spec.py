@@ -13,7 +13,7 @@ LayerPath = tuple[str, ...]
 """A layer's name after those of the models that it is nested in, outermost first; the outermost model has no name."""
 
 Variables = Mapping[str, Float32[np.ndarray, "..."]]
-"""A layer's arrays by their Keras names: kernel, bias, gamma, beta, moving_mean, moving_variance, depthwise_kernel..."""
+"""A layer's arrays by their Keras names: kernel, bias, gamma, beta, moving_mean, depthwise_kernel..."""
 
 
 @dataclass(frozen=True, eq=False)
