@@ -36,6 +36,11 @@ def scaling(preprocess: str | Normalisation, default: Normalisation = IMAGENET) 
     return _NAMES[preprocess]
 
 
+def blue_first(preprocess: str | Normalisation) -> bool:
+    """Whether the network wants blue, green, red."""
+    return preprocess == "caffe" or bool(getattr(preprocess, "flip", False))
+
+
 class Flip(nn.Module):
     """RGB -> BGR."""
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from whyscan.errors import BadModel
-from whyscan.models.adopt import names, probe, scaling, square
+from whyscan.models.adopt import blue_first, names, probe, scaling, square
 from whyscan.models.blackbox import black_box, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, Pixels, TwoClass
 from whyscan.models.layers import find_layers
@@ -68,7 +68,7 @@ def open_onnx(
     path = Path(path)
     model, content = read_onnx(path)
     form = _form(model, path, square(input_size) if input_size is not None else None)
-    normal, flip = scaling(preprocess), preprocess == "caffe"
+    normal, flip = scaling(preprocess), blue_first(preprocess)
     ask = _session(content, form, normal, flip, path)
     pixels = probe(form.size).numpy()
     answers = ask(pixels)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from whyscan.errors import BadModel
-from whyscan.models.adopt import names, probe, readable, scaling, square
+from whyscan.models.adopt import blue_first, names, probe, readable, scaling, square
 from whyscan.models.blackbox import black_box, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Pixels
 from whyscan.models.exported import read_exported
@@ -63,7 +63,7 @@ def open_script(
     exported = any(key.endswith("models/model.json") for key in entries)
     module: Callable[[Tensor], Any] = read_exported(entries, path) if exported else _scripted(entries, path)
     normal, size = scaling(preprocess), square(input_size)
-    ask = _asked(module, normal, preprocess == "caffe", path)
+    ask = _asked(module, normal, blue_first(preprocess), path)
     answers = ask(probe(size).numpy())
     if answers.ndim != 2 or len(answers) != 2 or not np.isfinite(answers).all():
         raise BadModel(f"{path} answered two images with {answers.shape}", "finite scores (2, k)", _TRACE)
@@ -73,7 +73,8 @@ def open_script(
     box = black_box(ask, labels, size, name=name or path.stem, scores=kind, hash=sha, fit=fit)
     about = {
         "framework": "torch.export" if exported else "torchscript", "mean": list(normal.mean), "std": list(normal.std),
-        "scores": kind, "origin": path.name, "file_sha256": sha, "white box": "no: a program has no layers to look into",
+        "scores": kind, "origin": path.name, "file_sha256": sha,
+        "white box": "no: a program has no layers to look into",
     }  # fmt: skip
     return Classifier(box.name, box.classes, size, box.network, (), fit=fit, hash=sha, about=about, white_box=False)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
-from whyscan.models.adopt import names, readable, scaling, square
+from whyscan.models.adopt import blue_first, names, readable, scaling, square
 from whyscan.models.classifier import Classifier
 from whyscan.models.preprocess import Normalisation, stated
 from whyscan.models.skeleton import Skeleton, assembled, fitting, skeletons
@@ -77,7 +77,7 @@ def open_weights(
         names(classes, width, path.name),
         size,
         normal,
-        flip=preprocess == "caffe",
+        flip=blue_first(preprocess),
         fit=fit,
         name=name or path.stem,
         origin=path,
