@@ -56,7 +56,7 @@ def stored(data: Any, path: Path, frame: int | None) -> Shaped[np.ndarray, "h w 
             "MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR", "export it as one of these",
         )  # fmt: skip
     _check_decoder(data, path)
-    values = np.asarray(pixel_array(data, index=frame or 0))
+    values = np.asarray(pixel_array(data, index=frame or 0, decoding_plugin=_plugin(data)))
     if values.shape[:2] != (int(data.Rows), int(data.Columns)) or values.ndim not in (2, 3):
         raise BadScan(f"{path.name} decodes to another size than its header says", "a whole image", "export it again")
     return values if values.dtype.kind == "f" else _own_bits(values, data)
@@ -90,6 +90,14 @@ def _check_decoder(data: Any, path: Path) -> None:
             f"{path.name} is compressed ({kind}) and no decoder for it is installed", "a decoder",
             "run pip install 'whyscan[dicom]'",
         )  # fmt: skip
+
+
+def _plugin(data: Any) -> str:
+    """The decoder to ask. Damaged JPEG-LS can keep libjpeg busy for ever, so CharLS is asked alone where it is there."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    there = get_decoder(data.file_meta.TransferSyntaxUID).available_plugins
+    return "pyjpegls" if "pyjpegls" in there else ""
 
 
 def _own_bits(values: np.ndarray, data: Any) -> np.ndarray:
