@@ -79,13 +79,13 @@ def test_gradcam_of_the_graph_is_that_of_the_network(tmp_path: Path) -> None:
     graph = open_onnx(export(module, tmp_path / "m.onnx"), classes=list("abcd"))
     rows = np.random.default_rng(0).random((64, 64), np.float32)
     scan = _scan(rows)
-    maps = [whyscan.explain(each, scan, method="gradcam", target="b") for each in (inside, graph)]
+    maps = [whyscan.explain(each, scan, method="gradcam", targets="b") for each in (inside, graph)]
     first, second = (np.asarray(each.values) for each in maps)
     assert first.max() > 0 and np.abs(first - second).max() <= 1e-5 * np.abs(first).max()
 
 
 def _scan(rows: np.ndarray) -> Scan:
-    return Scan(np.repeat(rows[None], 3, 0))
+    return Scan(np.repeat(rows[None], 3, 0), "c")
 
 
 def graph_of(nodes: list[Any], tensors: list[Any] = (), shape: tuple[Any, ...] = ("n", 3, 8, 8), **extra: Any) -> Any:
@@ -152,7 +152,8 @@ def looped() -> Any:
             "mine", "f", [], [], [], [onnx.helper.make_opsetid("", 17)])]), "functions"),
         (lambda: graph_of([node("ConstantOfShape", "s", out="a"), node("Add", "a", "x")],
                           [array("s", np.array([1, 2**40]))]), "shape"),
-        (lambda: graph_of([node("Add", "x", "k")], [onnx.TensorProto(name="k", data_type=1, dims=[2**40])]), "tensor of"),
+        (lambda: graph_of([node("Add", "x", "k")], [onnx.TensorProto(name="k", data_type=1, dims=[2**40])]),
+         "tensor of"),
     ],
 )  # fmt: skip
 def test_hostile_graphs_are_refused(tmp_path: Path, made: Callable[[], Any], says: str) -> None:
