@@ -93,7 +93,7 @@ def _check_decoder(data: Any, path: Path) -> None:
 
 
 def _plugin(data: Any) -> str:
-    """The decoder to ask. Damaged JPEG-LS can keep libjpeg busy for ever, so CharLS is asked alone where it is there."""
+    """The decoder to ask. Damaged JPEG-LS can keep libjpeg busy for ever: CharLS alone is asked where it is there."""
     from pydicom.pixels.decoders.base import get_decoder
 
     there = get_decoder(data.file_meta.TransferSyntaxUID).available_plugins
