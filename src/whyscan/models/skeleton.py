@@ -214,7 +214,7 @@ def _timm(name: str) -> Skeleton:
 
     def build(width: int, channels: int) -> nn.Module:
         made = timm.create_model(entry.architecture, num_classes=width, in_chans=channels, **entry.arguments)
-        return cast(nn.Module, made)
+        return made
 
     size = (entry.input_size, entry.input_size)
     return Skeleton("timm", entry.architecture, build, _shapes(build), size, entry.normalisation)
