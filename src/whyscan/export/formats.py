@@ -49,9 +49,9 @@ def export(
 
     Args:
         records: run folders, folders of NPZ files, NPZ files, or attributions.
-        to: "png", "npz", "safetensors", "nifti" or "dicom", or several of them.
+        to: "png", "npz", "safetensors" or "dicom", or several of them.
         out: the folder to write to.
-        sources: the DICOM or NIfTI files that were explained, or folders of them.
+        sources: the DICOM files that were explained, or folders of them.
         objects: of DICOM: "map", "capture", "seg", "report"; by default all that the source allows.
         threshold: of the DICOM Segmentation: "max:0.5", values of at least half of the largest; "top:0.05", the
             largest 5 % of all pixels.
