@@ -213,8 +213,7 @@ def _timm(name: str) -> Skeleton:
     entry = find_backbone(name)
 
     def build(width: int, channels: int) -> nn.Module:
-        made = timm.create_model(entry.architecture, num_classes=width, in_chans=channels, **entry.arguments)
-        return made
+        return timm.create_model(entry.architecture, num_classes=width, in_chans=channels, **entry.arguments)
 
     size = (entry.input_size, entry.input_size)
     return Skeleton("timm", entry.architecture, build, _shapes(build), size, entry.normalisation)
