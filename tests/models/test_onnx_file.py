@@ -130,6 +130,12 @@ def test_an_operator_without_a_module_leaves_a_black_box_with_the_reason(tmp_pat
     assert classifier.predict(np.ones((2, 3, 8, 8), np.float32)).shape == (2, 3)
 
 
+def test_a_graph_without_weights_is_a_black_box(tmp_path: Path) -> None:
+    onnx.save(graph_of([node("GlobalAveragePool", "x", out="a"), node("Flatten", "a")]), tmp_path / "m.onnx")
+    classifier = open_onnx(tmp_path / "m.onnx")
+    assert not classifier.white_box and "no convolution" in classifier.about["white box"]
+
+
 def external() -> Any:
     tensor = onnx.TensorProto(name="k", data_type=1, dims=[4], data_location=1)
     tensor.external_data.add(key="location", value="../../etc/passwd")

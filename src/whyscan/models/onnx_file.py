@@ -101,6 +101,8 @@ def _white(
 ) -> tuple[nn.Module, float]:
     """The converted network with logits, and how far its probabilities or logits are from onnxruntime's."""
     graph, last = convert(model, one_image=form.one_image)
+    if next(graph.parameters(), None) is None:
+        raise UnknownOperator("it has no convolution and no linear layer")
     if last == "Sigmoid" and len(box.classes) > 2:
         raise UnknownOperator("a sigmoid for each of several classes, which do not exclude each other")
     graph.before = (*((_turned,) if flip else ()), *((_last,) if form.layout == "nhwc" else ()))
