@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,11 @@ from whyscan.study.given import Given, open_models
 from whyscan.training.parts import trained_here
 from whyscan.training.settings import TrainSettings
 from whyscan.training.train import train_further
+
+_SPEC = importlib.util.spec_from_file_location("keras_files", Path(__file__).with_name("keras_files.py"))
+assert _SPEC is not None and _SPEC.loader is not None
+keras_files = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(keras_files)
 
 Data = tuple[Catalogue, tuple[SplitRow, ...]]
 Go = Callable[..., Classifier]
@@ -65,6 +72,12 @@ def foreign(squares: Data, tiny: Callable[..., Classifier], tmp_path: Path) -> C
     return open_models({"theirs": given}, squares[0].classes)["theirs"]
 
 
+@pytest.fixture
+def keras(squares: Data, tmp_path: Path) -> Classifier:
+    path = keras_files.write(tmp_path / "tiny.h5", 3)
+    return open_models({"tiny": Given(path, {"preprocess": "/255"})}, squares[0].classes)["tiny"]
+
+
 def _saved(classifier: Classifier, folder: Path) -> Path:
     checkpoint.save(classifier, folder)
     return folder
@@ -85,7 +98,7 @@ def _stop_in(epoch: str) -> Progress:
     return progress
 
 
-@pytest.mark.parametrize("kind", ["built", "foreign"])
+@pytest.mark.parametrize("kind", ["built", "foreign", "keras"])
 @pytest.mark.parametrize("recipe", ["finetune", "frozen"])
 def test_it_is_better_than_before_and_can_be_opened_again(
     request: pytest.FixtureRequest, go: Go, squares: Data, tmp_path: Path, kind: str, recipe: str
@@ -102,13 +115,13 @@ def test_it_is_better_than_before_and_can_be_opened_again(
         assert each.layers == model.layers and each.classes == model.classes and each.name == "m"
         assert each.hash == made.hash != model.hash
     changed = {name for name, tensor in made.network.state_dict().items() if not torch.equal(tensor, before[name])}
-    head = {name for name in before if name.startswith("head.") or "classifier" in name}
+    head = {name for name in before if name.startswith("head.") or "classifier" in name or "answer" in name}
     assert (changed <= head) == (recipe == "frozen") and changed
     found = Predictions.load(tmp_path / "m" / "m" / "predictions.csv", "m")
     assert found.classes == model.classes
 
 
-@pytest.mark.parametrize("kind", ["built", "foreign"])
+@pytest.mark.parametrize("kind", ["built", "foreign", "keras"])
 def test_interrupted_and_resumed_it_is_the_same(
     request: pytest.FixtureRequest, go: Go, tmp_path: Path, kind: str
 ) -> None:
@@ -121,6 +134,37 @@ def test_interrupted_and_resumed_it_is_the_same(
     assert go(model, settings, "torn", resume=True).hash == whole.hash  # a finished one is read back
     weights = [load_file(tmp_path / each / "m" / "model.safetensors") for each in ("whole", "torn")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_keras_file_learns_on_under_its_own_names_with_dropout(go: Go, keras: Classifier, tmp_path: Path) -> None:
+    go(keras)
+    back = load(tmp_path / "m" / "m")
+    assert [layer.name for layer in back.layers] == ["stem", "block2_sepconv1"]
+    assert (tmp_path / "m" / "m" / "source" / "original.h5").read_bytes() == (tmp_path / "tiny.h5").read_bytes()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network, pixels = copy.deepcopy(keras.network).train(), torch.rand(1, 3, 48, 48).repeat(2, 1, 1, 1)
+        first, second = network(pixels)
+    assert not torch.equal(first, second)
+
+
+def test_one_sigmoid_is_two_classes_that_learn(squares: Data, tmp_path: Path) -> None:
+    """The same training, with two of the three classes."""
+    catalogue, rows = squares
+    two = dataclasses.replace(
+        catalogue, classes=catalogue.classes[:2],
+        entries=tuple(each for each in catalogue.entries if each.label in catalogue.classes[:2]),
+    )  # fmt: skip
+    rows = tuple(row for row in rows if row.label in two.classes)
+    model = open_models({"tiny": Given(keras_files.write(tmp_path / "tiny.h5", 1))}, two.classes)["tiny"]
+    settings = dataclasses.replace(ONE, recipe="frozen", epochs=5, head_learning_rate=2e-2)
+    made = train_further(two, rows, model, settings, tmp_path / "m", name="m", cache=tmp_path / "cache")
+    assert _loss(made, (two, rows)) < _loss(model, (two, rows)) - 0.02
+    np.testing.assert_array_equal(load(tmp_path / "m").logits(_pixels()), made.logits(_pixels()))
+
+
+def _pixels() -> np.ndarray:
+    return np.random.default_rng(0).random((2, 3, 48, 48), dtype=np.float32)
 
 
 def test_another_model_does_not_go_on_with_this_ones_training(go: Go, built: Classifier, foreign: Classifier) -> None:

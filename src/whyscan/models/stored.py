@@ -49,6 +49,8 @@ class Source:
 def noted(classifier: Classifier, path: Path, options: Mapping[str, Any]) -> Classifier:
     """The same classifier, which now knows the file that it was opened from, so that a run can keep a copy."""
     kept = {name: value for name, value in options.items() if value is not None}
+    if (found := classifier.about.get("preprocess_name")) and kept.get("preprocess", "auto") == "auto":
+        kept["preprocess"] = found  # what was guessed today stays, whatever a later version would guess
     return dataclasses.replace(classifier, about={**classifier.about, "source": Source(path, files.sha256(path), kept)})
 
 
