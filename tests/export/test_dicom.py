@@ -29,6 +29,8 @@ CANARY = "Canarybird^Tweety"  # the patient of the series
 
 hd = pytest.importorskip("highdicom")
 import pydicom  # noqa: E402
+from pydicom.dataset import Dataset  # noqa: E402
+from pydicom.sequence import Sequence  # noqa: E402
 
 
 def errors_of(path: Path) -> list[str]:
@@ -336,3 +338,35 @@ def test_thresholds_by_hand() -> None:
 def test_an_object_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="hologram"):
         export_dicom([], [], tmp_path, objects=("hologram",))
+
+
+def test_frames_of_a_file_that_holds_several_keep_their_places(
+    tmp_path: Path, write_slice: Write, attribution_of: Make
+) -> None:
+    def group(**sequences: dict[str, object]) -> Dataset:
+        found = Dataset()
+        for name, attributes in sequences.items():
+            item = Dataset()
+            for keyword, value in attributes.items():
+                setattr(item, keyword, value)
+            setattr(found, name, Sequence([item]))
+        return found
+
+    frames = [group(PlanePositionSequence={"ImagePositionPatient": [-20.0, -30.0, 2.0 * n]}) for n in range(3)]
+    shared = group(
+        PlaneOrientationSequence={"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+        PixelMeasuresSequence={"PixelSpacing": [1.5, 1.25], "SliceThickness": 2.0},
+    )
+    path = write_slice(
+        tmp_path / "a.dcm", 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1", NumberOfFrames=3,
+        PixelData=np.random.default_rng(0).integers(0, 4000, (3, 40, 32)).astype("<u2").tobytes(),
+        SharedFunctionalGroupsSequence=Sequence([shared]), PerFrameFunctionalGroupsSequence=Sequence(frames),
+        ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None, SliceThickness=None,
+    )  # fmt: skip
+    explained = [attribution_of(read_dicom(path, frame=n), seed=n, targets=("glioma",)) for n in (0, 2)]
+    written = by_kind(export_dicom(explained, [path], tmp_path / "out"))
+    assert {kind: len(paths) for kind, paths in written.items()} == {"map": 1, "capture": 2, "seg": 1, "report": 1}
+    read = pydicom.dcmread(written["map"][0])
+    for values, groups in zip(read.pixel_array, read.PerFrameFunctionalGroupsSequence, strict=True):
+        height = groups.PlanePositionSequence[0].ImagePositionPatient[2]
+        np.testing.assert_array_equal(values, explained[{0.0: 0, 4.0: 1}[height]].values[0])
