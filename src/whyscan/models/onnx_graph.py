@@ -123,7 +123,8 @@ def _without_last(nodes: list[Any], given: str) -> tuple[list[Any], tuple[str, s
 
 def _name(proto: Any, taken: dict[str, nn.Module]) -> str:
     """The node's own name as a module's: "/layer1/conv1/Conv" -> "layer1_conv1_Conv"."""
-    text = re.sub(r"\W+", "_", proto.name or f"{proto.op_type}_{len(taken)}").strip("_") or proto.op_type
+    said = proto.name if isinstance(proto.name, str) else ""  # bytes where a damaged name is not UTF-8
+    text = re.sub(r"\W+", "_", said or f"{proto.op_type}_{len(taken)}").strip("_") or proto.op_type
     text = text if not hasattr(nn.Module, text) else f"{text}_"
     name, count = text, 1
     while name in taken:

@@ -1,4 +1,4 @@
-"""A .keras file: a zip archive of config.json, metadata.json and model.weights.h5, read into memory and never unpacked."""
+"""A .keras file: a zip of config.json, metadata.json and model.weights.h5, read into memory and never unpacked."""
 
 from __future__ import annotations
 

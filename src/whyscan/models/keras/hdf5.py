@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from jaxtyping import Float32
 
 from whyscan.errors import BadModel, WhyscanError
 
+PATIENCE_S = 4.0
 MOST_OBJECTS = 100_000
 MOST_BYTES = 8 * 2**30
 _FILTERS = frozenset({1, 2, 3, 32000})  # deflate, shuffle, fletcher32, lzf: those that h5py itself writes
@@ -26,6 +30,7 @@ def opened(source: str | IO[bytes], name: str) -> Iterator[Any]:
     """
     import h5py
 
+    _probe(source, name)
     try:
         with h5py.File(source, "r") as file:
             _check_links(file, name)
@@ -39,6 +44,28 @@ def opened(source: str | IO[bytes], name: str) -> Iterator[Any]:
         ) from error
 
 
+def _probe(source: str | IO[bytes], name: str) -> None:
+    """Let another process look first: on a damaged file the library may crash, or never come back."""
+    if not sys.executable:  # embedded in another program: there is no interpreter to start
+        return
+    command = [sys.executable, "-I", str(Path(__file__).with_name("probe.py"))]
+    content = None
+    if isinstance(source, str):
+        command.append(source)
+    else:
+        content = source.read()
+        source.seek(0)
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        how = f"gave no answer in {PATIENCE_S:g} s"
+    else:
+        if done.returncode in (0, 1):
+            return
+        how = "made the HDF5 library crash"
+    raise BadModel(f"{name} is damaged: it {how}", "a whole file", "copy it again from where it came from")
+
+
 def _check_links(file: Any, name: str) -> None:
     """Walk through hard links only, each object once."""
     import h5py
@@ -50,9 +77,9 @@ def _check_links(file: Any, name: str) -> None:
         for key in group:
             link = group.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
+                how = "a link to another file" if isinstance(link, h5py.ExternalLink) else "a soft link"
                 raise BadModel(
-                    f"{name} holds {'a link to another file' if isinstance(link, h5py.ExternalLink) else 'a soft link'} "
-                    f"({str(key)[:80]!r}), which is not followed",
+                    f"{name} holds {how} ({str(key)[:80]!r}), which is not followed",
                     "a file that holds its own data",
                     "save the model again",
                 )

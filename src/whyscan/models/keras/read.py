@@ -51,7 +51,7 @@ def _read_h5(path: Path) -> KerasFile:
                 "save the whole model (model.save), not its weights alone (model.save_weights)",
             )
         graph = config.parse(hdf5.text(file.attrs["model_config"]), path.name)
-        stored = file["model_weights"] if "model_weights" in file else {}
+        stored = file.get("model_weights", {})
         versions = [each.attrs.get("keras_version") for each in (file, stored) if hasattr(each, "attrs")]
         version = next((hdf5.text(each) for each in versions if each is not None), "")
         weights = _legacy(graph, stored)
