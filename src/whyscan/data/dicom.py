@@ -14,9 +14,9 @@ from whyscan.data.decode import Decoded
 from whyscan.data.dicom_file import modality, parsed, pseudonym, reading, short_hash
 from whyscan.data.dicom_pixels import GREY, colours, padding, photometric, stored, table
 from whyscan.data.dicom_window import Asked, Window, full_range, percentile_range, usable, windowed
-from whyscan.data.place import Place
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput
+from whyscan.records.place import Place
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from whyscan.data.dicom_file import parsed, reading
 from whyscan.data.dicom_pixels import GREY, padding, photometric
 from whyscan.data.dicom_stack import Slice, Stack, stacks
 from whyscan.data.dicom_window import Asked, Window, percentile_range, spanning
-from whyscan.data.place import Place
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
+from whyscan.records.place import Place
 
 _LOOKED_AT = 64
 _VALUES_A_SLICE = 1 << 15

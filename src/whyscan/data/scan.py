@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
-from whyscan.data.place import Place
+from whyscan.records.place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,18 @@ class Scan:
         return self.pixels.shape[1], self.pixels.shape[2]
 
     def thumbnail(self) -> UInt8[np.ndarray, "h w *c"]:
-        """The pixels as 8 bit on the scan's own grid, (h, w) or (h, w, 3): something to draw on."""
+        """The pixels as 8 bit on the scan's own grid, (h, w) or (h, w, 3): something to draw on.
+
+        Made once and read-only: the attributions of forty layers share it.
+        """
+        return self._thumbnail
+
+    @cached_property
+    def _thumbnail(self) -> UInt8[np.ndarray, "h w *c"]:
         bytes_ = np.round(self.pixels * 255).astype(np.uint8)
-        return bytes_[0] if bytes_.shape[0] == 1 else np.moveaxis(bytes_, 0, -1).copy()
+        drawn = bytes_[0] if bytes_.shape[0] == 1 else np.moveaxis(bytes_, 0, -1).copy()
+        drawn.flags.writeable = False
+        return drawn
 
 
 def content_hash(decoded: Shaped[np.ndarray, "h w *c"]) -> str:

@@ -92,4 +92,5 @@ def facts(
         "model_hash": classifier.hash,
         "scan": scan.content,
         "source": scan.source,
+        "place": scan.place,
     }

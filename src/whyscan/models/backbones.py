@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
@@ -153,7 +153,8 @@ def build(
         "architecture": entry.architecture,
         "arguments": arguments,
         "head": head,
-        **asdict(normalisation),
+        "mean": normalisation.mean,
+        "std": normalisation.std,
         "origin": file.path.name if file else str(weights),
         "training": None,
     }

@@ -1,125 +1,160 @@
-"""The one door for models: a run's model folder, or a network in memory."""
+"""The one door for models: a file, a run's model folder, a service, or a network in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from whyscan.errors import BadModel
-from whyscan.models import checkpoint, weights
-from whyscan.models.blackbox import Answers, looks_like_probabilities
-from whyscan.models.classifier import Classifier, Network, TwoClass
-from whyscan.models.layers import find_layers
+from whyscan.models import checkpoint
+from whyscan.models.blackbox import black_box
+from whyscan.models.classifier import Classifier
+from whyscan.models.classnames import class_names, names_beside
+from whyscan.models.kind import kind_of
+from whyscan.models.module import open_module
+from whyscan.models.preprocess import IMAGENET, Normalisation, find_normalisation
 from whyscan.records.geometry import Fit
 
-PREPROCESSING = {
-    "/255": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    "x/127.5-1": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
-"""What a network expects, by the name people know it under: (mean, std) of pixels in [0, 1]."""
+Size = int | tuple[int, int]
 
 
 def load(
-    model: str | Path | nn.Module,
+    model: str | Path | nn.Module | Callable[..., Any],
     *,
-    classes: Sequence[str] | None = None,
-    input_size: int | tuple[int, int] | None = None,
-    preprocess: str = "auto",
+    classes: Sequence[str] | str | Path | None = None,
+    input_size: Size | None = None,
+    preprocess: str | Normalisation = "auto",
     fit: Fit = "stretch",
-    name: str = "model",
-    scores: Answers = "logit",
+    name: str | None = None,
+    scores: Literal["auto", "logit", "probability"] = "auto",
+    backbone: str | None = None,
 ) -> Classifier:
-    """Open a model. For anything else that answers, a function or a service, see `black_box`.
+    """Open a model. What a file is, its content says; nothing in it ever runs.
 
     Args:
-        model: a folder of `whyscan train` (or its model.json), or an nn.Module from normalised images
-            (n, 3, h, w) to logits (n, k), or (n, 1) for two classes with one sigmoid output.
-        classes: the class names in the order of the scores. A model folder knows its own.
-        input_size: pixels a side, or (height, width). A model folder knows its own.
-        preprocess: "/255", "x/127.5-1", "imagenet", or "auto": "imagenet" for a module, the model folder's own.
+        model: a folder of `whyscan train` (or its model.json); a Keras file (.keras, .h5); ONNX; a state dict (.pt,
+            .pth, .safetensors) with `backbone`; a TorchScript or torch.export program; the http(s) address of a
+            service; an nn.Module from normalised images (n, 3, h, w) to logits (n, k), or (n, 1) for two classes with
+            one sigmoid output; or a function from pixels to probabilities, see `black_box`.
+        classes: the class names in the order of the scores, or a file of them: text, CSV or JSON. A model folder knows
+            its own. By default a labels.txt, classes.json or class_indices.json beside the file, or what the file says.
+        input_size: pixels a side, or (height, width). Model folders and most files know their own.
+        preprocess: "/255", "x/127.5-1", "imagenet", "caffe", "0..255", or "auto": "imagenet" for a module, for files
+            what they say or what is usual for them; `about` and `whyscan doctor` say which it was.
         fit: how scans are brought to that size: "stretch" or "pad".
-        name: what a module is called in tables.
-        scores: what a module answers with. Of "probability" (its last step is a softmax or a sigmoid) the logarithm
-            is taken; but where a model is certain, gradients have vanished in that last step, and only a module
-            without it brings them back.
+        name: what it is called in tables; the file's name by default.
+        scores: what a module, a program or a service answers with. "auto" is "logit" for a module and "probability"
+            for a function or a service, and finds it out for ONNX and programs. Of "probability" (the last step is a
+            softmax or a sigmoid) the logarithm is taken; but where a model is certain, gradients have vanished in
+            that last step, and only a module without it brings them back.
+        backbone: which network a state dict is for: a name of `whyscan`, timm or torchvision.
 
     Raises:
-        BadModel: the folder is not a model, classes or input size are missing, the network's head has another
-            width than there are classes, or it answers with probabilities where logits are expected.
+        BadModel: not a model, damaged, carrying code, classes or input size missing, class names that are not as many
+            as the head is wide, or answers that are not what was said.
     """
-    if not isinstance(model, nn.Module):
-        classifier = checkpoint.load(Path(model))
-        if classes is not None and tuple(classes) != classifier.classes:
+    if isinstance(preprocess, str) and preprocess not in ("auto", "inside"):
+        find_normalisation(preprocess)  # a wrong name is said before anything is opened
+    names = None if classes is None else class_names(classes)
+    if isinstance(model, nn.Module):
+        if names is None or input_size is None:
             raise BadModel(
-                f"classes {', '.join(classes)}",
-                f"the model's own, {', '.join(classifier.classes)}",
-                "leave classes out",
+                "a module without class names or input size", "both", "pass classes=[...] and input_size=..."
             )
-        return classifier
-    if not classes or input_size is None:
-        raise BadModel("a module without class names or input size", "both", "pass classes=[...] and input_size=...")
-    if preprocess != "auto" and preprocess not in PREPROCESSING:
-        raise BadModel(f"preprocess {preprocess!r}", f"auto or one of {', '.join(PREPROCESSING)}", "name one of these")
-    if scores not in ("logit", "probability"):
-        raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
-    mean, std = PREPROCESSING["imagenet" if preprocess == "auto" else preprocess]
-    size = (input_size, input_size) if isinstance(input_size, int) else input_size
-    network: nn.Module = Network(model, nn.Identity(), mean, std).eval()
-    answers = _probe(network, size)
-    width = answers.shape[1]
-    if not (width == len(classes) or (width == 1 and len(classes) == 2)):
+        normal = _normalisation(preprocess)
+        answers = "logit" if scores == "auto" else scores
+        return open_module(model, names, _square(input_size), normal, fit=fit, name=name or "model", scores=answers)
+    if callable(model) or str(model).startswith(("http://", "https://")):
+        return _asked(model, names, input_size, preprocess, fit, name, scores)
+    path = Path(model)
+    if _is_folder(path):
+        return _own(path, names)
+    if names is None and (found := names_beside(path)) is not None:
+        names = found[0]
+    return _open(path, names, input_size, preprocess, fit, name or path.stem, scores, backbone)
+
+
+def _open(
+    path: Path,
+    names: tuple[str, ...] | None,
+    size: Size | None,
+    preprocess: str | Normalisation,
+    fit: Fit,
+    name: str,
+    scores: Literal["auto", "logit", "probability"],
+    backbone: str | None,
+) -> Classifier:
+    """The readers are imported when they are needed: each brings a library of its own."""
+    given: dict[str, Any] = {"classes": names, "preprocess": preprocess, "fit": fit, "name": name}
+    match kind_of(path):
+        case "keras":
+            from whyscan.models.keras.classifier import open_keras
+
+            return open_keras(path, input_size=size, **given)
+        case "onnx":
+            from whyscan.models.onnx_file import open_onnx
+
+            return open_onnx(path, input_size=size, scores=scores, **given)
+        case "weights":
+            from whyscan.models.torch_file import open_weights
+
+            return open_weights(path, input_size=size, backbone=backbone, **given)
+        case "program":
+            from whyscan.models.script_file import open_script
+
+            if size is None:
+                came = f"{path.name}, a program that does not say the size of its images"
+                raise BadModel(came, "pixels a side", "pass input_size=...")
+            return open_script(path, input_size=size, scores=scores, **given)
+
+
+def _own(path: Path, names: tuple[str, ...] | None) -> Classifier:
+    classifier = checkpoint.load(path)
+    if names is not None and names != classifier.classes:
         raise BadModel(
-            f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
+            f"classes {', '.join(names)}", f"the model's own, {', '.join(classifier.classes)}", "leave classes out"
         )
-    if scores == "probability":
-        network = LogProbabilities(network).eval()
-    elif looks_like_probabilities(answers) or (width == 1 and isinstance(list(model.modules())[-1], nn.Sigmoid)):
-        raise BadModel(
-            "the module answered with what look like probabilities",
-            "logits",
-            'leave out its last softmax or sigmoid, or pass scores="probability"',
-        )
-    elif width == 1:
-        network = TwoClass(network).eval()
-    return Classifier(
-        name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network)
-    )
+    return classifier
 
 
-class LogProbabilities(nn.Module):
-    """A network that answers with probabilities (n, k), or (n, 1) for the second of two classes, as logits."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        answers: Tensor = self.network(pixels)
-        both = answers if answers.shape[1] > 1 else torch.cat([1 - answers, answers], dim=1)
-        return both.clamp_min(torch.finfo(torch.float32).eps).log()
+def _is_folder(path: Path) -> bool:
+    """A model folder of ours, or one of the two files that lie in it; a folder without either has its own error."""
+    if path.name in ("model.json", "model.safetensors"):
+        return path.name == "model.json" or (path.parent / "model.json").is_file()
+    return path.is_dir() and not (path / "saved_model.pb").is_file()
 
 
-def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
-    """What it says of a black, a grey and a white image, (3, k)."""
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    levels = torch.tensor([0.0, 0.5, 1.0], device=device).view(3, 1, 1, 1)
-    try:
-        with torch.inference_mode():
-            out = network(levels.expand(3, 3, *size))
-    except (RuntimeError, ValueError, TypeError) as error:
-        wide = all(parameter.dtype == torch.float32 for parameter in network.parameters())
-        mend = "check input_size" if wide else "its weights are not float32: pass model.float()"
-        raise BadModel(f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", mend) from error
-    if isinstance(out, Mapping):
-        came = f"the module answered with a dict of {', '.join(map(repr, out))}"
-        raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns the one with the logits")
-    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != 3:
-        came = f"the module answered 3 images with {type(out).__name__} {tuple(getattr(out, 'shape', ()))}"
-        raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns its logits")
-    return np.asarray(out.float().cpu().numpy())
+def _asked(
+    model: Any,
+    names: tuple[str, ...] | None,
+    size: Size | None,
+    preprocess: str | Normalisation,
+    fit: Fit,
+    name: str | None,
+    scores: Literal["auto", "logit", "probability"],
+) -> Classifier:
+    """A function or a service, which is given pixels in [0, 1] and scales them itself."""
+    if names is None or size is None:
+        raise BadModel("a black box without class names or input size", "both", "pass classes=[...] and input_size=...")
+    if preprocess != "auto":
+        raise BadModel(f"preprocess {preprocess!r} for a black box", "auto", "let it scale its pixels itself")
+    answers: Literal["logit", "probability"] = "probability" if scores == "auto" else scores
+    if callable(model):
+        called = name or str(getattr(model, "__name__", "black box"))
+        return black_box(model, names, size, name=called, scores=answers, fit=fit)
+    from whyscan.models.http_box import http_box
+
+    return http_box(str(model), names, size, scores=answers, name=name, fit=fit)
+
+
+def _normalisation(preprocess: str | Normalisation) -> Normalisation:
+    if isinstance(preprocess, Normalisation):
+        return preprocess
+    return IMAGENET if preprocess == "auto" else find_normalisation(preprocess)
+
+
+def _square(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size

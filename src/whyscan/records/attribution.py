@@ -21,6 +21,7 @@ from whyscan.errors import BadRun, BadTarget
 from whyscan.records import files
 from whyscan.records.facts import facts, note
 from whyscan.records.geometry import Geometry
+from whyscan.records.place import Place
 from whyscan.render import colour, overlay
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Attribution:
         engine, deviation: which copy of the model answered, and its largest deviation from the float32 model.
         model, model_hash: the classifier's name and the hash of its weights.
         scan, source: the scan's content hash and the name it goes by in the run (never a patient's).
+        place: where the scan lies in its volume, for slices of one.
     """
 
     method: str
@@ -94,6 +96,7 @@ class Attribution:
     seed: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     heading: str = ""
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.segments is None or self.weights is None):
@@ -284,6 +287,9 @@ def _pack(attributions: Sequence[Attribution]) -> tuple[list[dict[str, Any]], di
                 entry[item.name] = [float(p) for p in value]
             elif item.name == "geometry":
                 entry[item.name] = [value.scan, value.model, value.box]
+            elif item.name == "place":
+                if value is not None:  # absent, so that records without one keep their digest
+                    entry[item.name] = value.as_record()
             else:
                 entry[item.name] = dict(value) if isinstance(value, Mapping) else value
         header.append(entry)
@@ -298,6 +304,8 @@ def _unpack(entry: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Attribut
     entry["probabilities"] = np.asarray(entry["probabilities"], np.float32)
     scan, model, box = (tuple(part) for part in entry["geometry"])
     entry["geometry"] = Geometry(scan, model, box)
+    if "place" in entry:
+        entry["place"] = Place.from_record(entry["place"])
     for name in ("targets", "classes", "diagnosis"):
         entry[name] = tuple(entry[name])
     return Attribution(**entry)

@@ -130,7 +130,8 @@ def _cautions(audit: Mapping[str, Any] | None, compared: Mapping[str, Any] | Non
             )
         cautions += [
             f"{model['name']} does not name its classes: its scores were taken for "
-            f"{', '.join(sorted(compared['classes']))} ({plain(model['classes_from'])}). With another order its figures and maps would be of the wrong class."
+            f"{', '.join(sorted(compared['classes']))} ({plain(model['classes_from'])}). "
+            "With another order its figures and maps would be of the wrong class."
             for model in compared.get("models") or []
             if model.get("classes_from")
         ]

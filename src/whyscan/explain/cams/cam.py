@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -231,7 +232,7 @@ def _traced(
 def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
     activation, gradient = to_channels(output, layer), to_channels(slope, layer)
     signed = cam.kernel(activation, gradient)
-    if not bool(torch.isfinite(signed).all()):
+    if not all(math.isfinite(end) for end in signed.aminmax()):
         came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
         raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")
     words = [cam.diagnose(*each) for each in zip(signed, activation, gradient, strict=True)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -30,3 +32,14 @@ class Place:
     plane: str = ""
     source: str = ""
     frame: int | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return asdict(self) | {"affine": None if self.affine is None else self.affine.tolist()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Place:
+        """The inverse of `as_record`. Raises TypeError or ValueError for what is none."""
+        affine = record.get("affine")
+        numbers = None if affine is None else np.asarray(affine, np.float64).reshape(4, 4)
+        return cls(**dict(record) | {"affine": numbers})

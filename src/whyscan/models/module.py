@@ -1,0 +1,97 @@
+"""A network in memory, any nn.Module, as a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from whyscan.errors import BadModel
+from whyscan.models import weights
+from whyscan.models.blackbox import Answers, looks_like_probabilities
+from whyscan.models.classifier import Classifier, Network, TwoClass
+from whyscan.models.layers import find_layers
+from whyscan.models.preprocess import Normalisation
+from whyscan.records.geometry import Fit
+
+
+def open_module(
+    module: nn.Module,
+    classes: Sequence[str] | None,
+    size: tuple[int, int],
+    normal: Normalisation,
+    *,
+    fit: Fit = "stretch",
+    name: str = "model",
+    scores: Answers = "logit",
+) -> Classifier:
+    """A classifier around a module from normalised images (n, 3, h, w) to scores.
+
+    Args:
+        classes: None numbers them.
+        scores: what the module answers with; of "probability" the logarithm is taken.
+
+    Raises:
+        BadModel: the head has another width than there are classes, or it answers with something else.
+    """
+    if scores not in ("logit", "probability"):
+        raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
+    network: nn.Module = Network(module, nn.Identity(), normal.mean, normal.std, normal.flip).eval()
+    answers = _probe(network, size)
+    width = answers.shape[1]
+    if classes is None:
+        classes = [f"class {i}" for i in range(max(width, 2))]
+    if not (width == len(classes) or (width == 1 and len(classes) == 2)):
+        raise BadModel(
+            f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
+        )
+    if scores == "probability":
+        network = LogProbabilities(network).eval()
+    elif looks_like_probabilities(answers) or (width == 1 and isinstance(list(module.modules())[-1], nn.Sigmoid)):
+        raise BadModel(
+            "the module answered with what look like probabilities",
+            "logits",
+            'leave out its last softmax or sigmoid, or pass scores="probability"',
+        )
+    elif width == 1:
+        network = TwoClass(network).eval()
+    return Classifier(
+        name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network),
+        about={"framework": "pytorch", "architecture": type(module).__name__},
+    )  # fmt: skip
+
+
+class LogProbabilities(nn.Module):
+    """A network that answers with probabilities (n, k), or (n, 1) for the second of two classes, as logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        answers: Tensor = self.network(pixels)
+        both = answers if answers.shape[1] > 1 else torch.cat([1 - answers, answers], dim=1)
+        return both.clamp_min(torch.finfo(torch.float32).eps).log()
+
+
+def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
+    """What it says of a black, a grey and a white image, (3, k)."""
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    levels = torch.tensor([0.0, 0.5, 1.0], device=device).view(3, 1, 1, 1)
+    try:
+        with torch.inference_mode():
+            out = network(levels.expand(3, 3, *size))
+    except (RuntimeError, ValueError, TypeError) as error:
+        wide = all(parameter.dtype == torch.float32 for parameter in network.parameters())
+        mend = "check input_size" if wide else "its weights are not float32: pass model.float()"
+        raise BadModel(f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", mend) from error
+    if isinstance(out, Mapping):
+        came = f"the module answered with a dict of {', '.join(map(repr, out))}"
+        raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns the one with the logits")
+    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != 3:
+        came = f"the module answered 3 images with {type(out).__name__} {tuple(getattr(out, 'shape', ()))}"
+        raise BadModel(came, "a tensor of logits (n, k)", "wrap the module so that it returns its logits")
+    return np.asarray(out.float().cpu().numpy())
