@@ -52,7 +52,7 @@ def nested(trunk: keras.Model, size: int) -> keras.Model:
 
 
 def level(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Scale the last kernel so that the logits are no more than a unit wide, and no softmax full; returns the logits."""
+    """Scale the last kernel so that the logits span a unit at most, and no softmax is full; returns them."""
     *_, (_, last, _) = walk(model)
     *_, final = (layer for layer in model.layers if hasattr(layer, "activation"))
     kept, final.activation = final.activation, keras.activations.linear

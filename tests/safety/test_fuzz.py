@@ -53,7 +53,7 @@ def test_the_fuzzer_sees_a_reader_that_fails(
     )
     stand_in.write_text(patched)
     monkeypatch.setattr(fuzz, "__file__", str(folder / "fuzz.py"))
-    monkeypatch.setattr(fuzz, "LIMIT_S", 3.0)
+    monkeypatch.setattr(fuzz, "LIMIT_S", 8.0)
     valid = seeds.make(folder / "valid", ["png"])
     worker = fuzz.Worker(folder / "valid")
     try:

@@ -129,7 +129,7 @@ def compare(run: RunFolder, seed: Seed = 0, json: Json = False) -> None:
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(help="A model folder of a run.")],
+    model: Annotated[str, typer.Argument(help="A model: a run's model folder, .h5, .keras, .onnx, .pt, ..., a URL.")],
     scans: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("--out", help="A folder for one NPZ and one PNG per scan and method.")],
     method: Annotated[
@@ -142,6 +142,12 @@ def explain(
         str, typer.Option("--targets", help="all, predicted, true, a class, or a contrast A-B.")
     ] = "all",
     label: Annotated[str | None, typer.Option("--label", help="The scans' true class, if known.")] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="A,B,... or a file of class names.")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", min=1, help="Pixels a side.")] = None,
+    preprocess: Annotated[
+        str, typer.Option("--preprocess", help="auto, /255, x/127.5-1, imagenet, caffe or 0..255.")
+    ] = "auto",
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
@@ -185,11 +191,12 @@ def explain(
             "engine": engine,
         }  # fmt: skip
         options = parse({name: text for name, text in given.items() if text is not None}, setting or ())
+        opening = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "backbone": backbone}
         _own_process()
         written = explain_files(
             model, scans, out, tuple(method or ("gradcam",)), layers=layers, targets=targets, label=label,
-            series=series, frame=frame, window=parse_window(window), options=options, agree=consensus, seed=seed,
-            progress=progress,
+            series=series, frame=frame, window=parse_window(window), options=options, opening=opening, agree=consensus,
+            seed=seed, progress=progress,
         )  # fmt: skip
         records = [Path(file) for entry in written["scans"] for file in entry["files"] if file.endswith(".npz")]
         if wanted and records:

@@ -21,7 +21,7 @@ from whyscan.records.attribution import Attribution, find, save_all
 
 
 def explain_files(
-    model: Path,
+    model: Path | str,
     paths: Sequence[Path],
     out: Path,
     methods: Sequence[str],
@@ -33,6 +33,7 @@ def explain_files(
     frame: int | None = None,
     window: Asked = None,
     options: Mapping[str, Any] | None = None,
+    opening: Mapping[str, Any] | None = None,
     agree: bool = False,
     seed: int = 0,
     progress: Progress = quiet,
@@ -43,6 +44,7 @@ def explain_files(
         layers: for the methods that look at layers: "last", "final", "all", or a name; each its own default if None.
         series, frame, window: which of several, and what lies between black and white; see `open_series`.
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
+        opening: what `load` is to know of the model: classes, input_size, preprocess, backbone.
         agree: whether to write the consensus of the methods as well.
 
     Returns:
@@ -56,7 +58,7 @@ def explain_files(
     if agree and len(names) < 2:
         raise BadInput(f"a consensus of {', '.join(names)}", "two methods or more", "name another --method")
     explainers = configure({name: name for name in names}, options or {})
-    classifier = load(model)
+    classifier = load(model, **(opening or {}))
     true = None if label is None else find(label, classifier.classes, "label")
     given = sources(paths, label=true, series=series, frame=frame, window=window)
     if not given:
