@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrain
 # The theme warns of its own future, at length, on every build.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test quick lint docs format clean
+.PHONY: help demo test quick lint docs format fuzz clean
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test     every check that CI runs"
 	@echo "make quick    the same without the slow tests"
 	@echo "make lint     format, lint, types, floors"
+	@echo "make fuzz     open COUNT=20000 mutated files of every format; what fails is kept in fuzz-failures/"
 	@echo "make docs     build the documentation into site/"
 	@echo "make format   put the code into its one format"
 	@echo "make clean    remove what these commands made, except runs/"
@@ -64,6 +65,9 @@ docs: $(DEV)
 format: $(DEV)
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
+
+fuzz: $(DEV)
+	$(BIN)/python tests/safety/fuzz.py --count $(or $(COUNT),20000)
 
 clean:
 	rm -rf $(VENV) site build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
