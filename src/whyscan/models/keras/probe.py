@@ -10,6 +10,8 @@ import sys
 def main() -> None:
     import h5py
 
+    sys.stdout.write("!")  # whoever waits begins to count
+    sys.stdout.flush()
     file = h5py.File(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.buffer, "r")
     seen: set[int] = set()
     waiting = [file]
