@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from whyscan.data.phantom import write_phantoms
 from whyscan.models import torchvision_shim
 
 torchvision_shim.ensure()
+# a shared machine pauses when it likes: how long one example took says nothing about the code
+hypothesis.settings.register_profile("whyscan", deadline=None)
+hypothesis.settings.load_profile("whyscan")
 
 
 @pytest.fixture(scope="session")
