@@ -1,0 +1,1 @@
+"""Is the explanation true, and does it mean what people think? Metrics, the phantom benchmark, verdicts."""
