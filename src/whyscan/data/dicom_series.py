@@ -41,9 +41,14 @@ class Series:
     def __len__(self) -> int:
         return len(self.stack.slices)
 
+    @property
+    def group(self) -> str:
+        """What the series is called: its modality and a hash. It says nothing of the patient."""
+        return f"{self.stack.modality}-{self.stack.volume[:8]}"
+
     def name(self, index: int) -> str:
-        """What a slice is called: its modality, a hash of its series, and its place. It says nothing of the patient."""
-        return f"{self.stack.modality}-{self.stack.volume[:8]}-slice-{index + 1:03d}"
+        """What a slice is called: its series, and its place."""
+        return f"{self.group}-slice-{index + 1:03d}"
 
     def read(self, index: int, *, label: str | None = None) -> Scan:
         """One slice. Raises BadScan as `read_dicom` does."""

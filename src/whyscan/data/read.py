@@ -14,6 +14,9 @@ from whyscan.data.dicom import read_dicom
 from whyscan.data.dicom_file import is_dicom
 from whyscan.data.dicom_series import read_series
 from whyscan.data.dicom_window import Asked
+from whyscan.data.nifti import open_volume, read_nifti
+from whyscan.data.nifti_file import ENDINGS as NIFTI_ENDINGS
+from whyscan.data.nifti_file import is_nifti, nifti_files
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput, BadScan, printable
 
@@ -27,28 +30,41 @@ def read_scan(
     source: str | None = None,
     frame: int | None = None,
     window: Asked = None,
+    plane: str | None = None,
+    slice: int | None = None,
+    volume: int | None = None,
 ) -> Scan:
     """Read one image.
 
     Args:
-        path: a JPEG, PNG, TIFF, BMP or WebP file, or DICOM (told by its content).
+        path: a JPEG, PNG, TIFF, BMP or WebP file, DICOM (told by its content), or NIfTI.
         label, patient: what is known about it.
-        mask: an image of the same size whose values above 0 are the tumour.
+        mask: an image of the same size whose values above 0 are the tumour; of a NIfTI slice, a NIfTI volume.
         source: the name it goes by; the file's name by default, and for DICOM a name without one.
         frame: which page of a file that has several.
-        window: DICOM only: see `read_dicom`.
+        window: DICOM and NIfTI only: see `read_dicom` and `open_volume`.
+        plane, slice, volume: NIfTI only: see `read_nifti`.
 
     Raises:
         BadScan: the file cannot be read as one image of a usable size, or the mask does not fit it.
-        BadInput: a window for a file that has none.
+        BadInput: a window for a file that has none, or a plane, slice or volume for one that is no volume.
     """
     path = Path(path)
+    if is_nifti(path):
+        _no_frame(path, frame)
+        return read_nifti(
+            path, plane=plane, slice=slice, volume=volume, window=window, label=label, patient=patient, mask=mask,
+            source=source,
+        )  # fmt: skip
+    if plane is not None or slice is not None or volume is not None:
+        raise BadInput(f"a plane, slice or volume of {path.name}", "a NIfTI file", "leave it out: this is one image")
     if is_dicom(path):
         named = None if source is None else printable(source)
         scan = read_dicom(path, frame=frame, window=window, label=label, patient=patient, source=named)
         return scan if mask is None else replace(scan, region=read_region(Path(mask), scan.shape))
     if window is not None:
-        raise BadInput(f"a window for {path.name}", "a DICOM file", "leave the window out: 8 bit has been through one")
+        expected = "a DICOM or NIfTI file"
+        raise BadInput(f"a window for {path.name}", expected, "leave the window out: 8 bit has been through one")
     decoded = decode(path, frame=frame)
     return Scan(
         _pixels(decoded),
@@ -67,39 +83,68 @@ def read_entry(entry: Entry) -> Scan:
 
 
 def read_scans(
-    path: str | Path, *, series: int | str | None = None, frame: int | None = None, window: Asked = None
+    path: str | Path,
+    *,
+    series: int | str | None = None,
+    frame: int | None = None,
+    window: Asked = None,
+    plane: str | None = None,
+    volume: int | None = None,
 ) -> list[Scan]:
-    """Every image below a folder, by name, and its DICOM files as one series; or the one image that `path` is.
+    """Every image below a folder, by name, all slices of its NIfTI volumes, and its DICOM files as one series; or of
+    the one file that `path` is.
 
     Args:
-        path: a folder, a DICOMDIR, or an image.
-        series, frame, window: DICOM only: see `open_series`.
+        path: a folder, a DICOMDIR, an image, or a NIfTI volume.
+        series, frame: DICOM only: see `open_series`.
+        window: DICOM and NIfTI only.
+        plane, volume: NIfTI only: see `open_volume`.
 
     Raises:
         BadScan: there is none, or one cannot be read; to go on past it, read the files of `scan_files` one by one.
-        BadInput: a series or window that does not exist.
+        BadInput: a series, window, plane or volume that does not exist.
     """
     root = Path(path)
     if not root.is_dir() and root.name.upper() != "DICOMDIR":
-        return [read_scan(root, frame=frame, window=window)]
+        if is_nifti(root):
+            _no_frame(root, frame)
+            return _slices(root, plane, volume, window)
+        return [read_scan(root, frame=frame, window=window, plane=plane, volume=volume)]
     files = scan_files(root) if root.is_dir() else []
-    images = [file for file in files if not is_dicom(file)]
-    scans = [read_scan(file, source=file.relative_to(root).as_posix()) for file in images]
-    if len(images) == len(files) and files:
+    others = [file for file in files if not is_dicom(file)]
+    scans: list[Scan] = []
+    for file in others:
+        if is_nifti(file):
+            scans += _slices(file, plane, volume, window)
+        else:
+            scans.append(read_scan(file, source=file.relative_to(root).as_posix()))
+    if len(others) == len(files) and files:
         return scans
     return scans + read_series(root, series=series, frame=frame, window=window)
 
 
+def _slices(path: Path, plane: str | None, volume: int | None, window: Asked) -> list[Scan]:
+    opened = open_volume(path, plane=plane, volume=volume, window=window)
+    return [opened.read(index) for index in range(len(opened))]
+
+
+def _no_frame(path: Path, frame: int | None) -> None:
+    if frame is not None:
+        raise BadInput(f"a frame of {path.name}", "a slice and a volume", "NIfTI has --slice and --volume (from 0)")
+
+
 def scan_files(folder: str | Path) -> list[Path]:
-    """The image files below a folder (`images_below`); hidden files and a `masks` folder are left out.
+    """The images and NIfTI volumes below a folder; hidden files and a `masks` folder are left out.
 
     Raises:
         BadScan: there is none.
     """
     root = Path(folder)
-    files = [file for file in images_below(root) if file.relative_to(root).parts[0].lower() != "masks"]
+    found = {*images_below(root), *nifti_files(root)}
+    files = sorted(file for file in found if file.relative_to(root).parts[0].lower() != "masks")
     if not files:
-        raise BadScan(f"{root.name} holds no image", f"files ending in {', '.join(sorted(ENDINGS))}", "check the path")
+        endings = ", ".join(sorted({*ENDINGS, *NIFTI_ENDINGS}))
+        raise BadScan(f"{root.name} holds no image", f"files ending in {endings}, or DICOM", "check the path")
     return files
 
 

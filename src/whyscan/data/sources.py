@@ -10,8 +10,12 @@ from pathlib import Path
 from whyscan.data.dicom_file import is_dicom
 from whyscan.data.dicom_series import open_series
 from whyscan.data.dicom_window import Asked
+from whyscan.data.nifti import Volume, open_volume
+from whyscan.data.nifti_file import is_nifti, stem
 from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
+from whyscan.data.slices import Slices, check_slices, chosen_slices
+from whyscan.errors import BadInput, BadScan
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,13 @@ class Source:
         name: what an error calls it.
         stem: what its output files are called; "" for the name that its scan turns out to have.
         read: reads it; raises BadScan.
+        volume: what the volume is called that it is a slice of; "" for a scan that stands alone.
     """
 
     name: str
     stem: str
     read: Callable[[], Scan]
+    volume: str = ""
 
 
 def sources(
@@ -36,26 +42,64 @@ def sources(
     series: int | str | None = None,
     frame: int | None = None,
     window: Asked = None,
+    plane: str | None = None,
+    slices: Slices = None,
+    volume: int | None = None,
 ) -> list[Source]:
     """All scans of files and folders, in order. The DICOM files of a folder, and of a DICOMDIR, are one series.
 
+    Args:
+        plane, volume: of NIfTI files: see `open_volume`.
+        slices: which of a series or a NIfTI volume: see `chosen_slices`; all by default.
+
     Raises:
-        BadScan: a folder without an image, or a series that is not chosen or cannot be put together.
-        BadInput: a series or window that does not exist.
+        BadScan: a folder without an image, or a series or volume that is not chosen or cannot be put together.
+        BadInput: a series, window, plane, slice or volume that does not exist.
     """
+    check_slices(slices)
     found: list[Source] = []
     for path in paths:
         files = scan_files(path) if path.is_dir() else [path]
         dicom = [file for file in files if is_dicom(file)]
         whole = path.is_dir() or path.name.upper() == "DICOMDIR" or series is not None
         for file in files:
-            if file not in dicom:
+            if file in dicom:
+                if not whole:
+                    read = partial(read_scan, file, label=label, frame=frame, window=window)
+                    found.append(Source(file.name, "", read))
+            elif is_nifti(file):
+                opening = partial(open_volume, file, plane=plane, volume=volume, window=window)
+                found += _nifti(file, opening, label, frame, slices)
+            else:
                 read = partial(read_scan, file, label=label, source=file.name, frame=frame, window=window)
                 found.append(Source(file.name, file.stem, read))
-            elif not whole:
-                read = partial(read_scan, file, label=label, frame=frame, window=window)
-                found.append(Source(file.name, "", read))
         if dicom and whole:
-            stack = open_series(path, series=series, frame=frame, window=window)
-            found += [Source(stack.name(i), "", partial(stack.read, i, label=label)) for i in range(len(stack))]
+            found += _series(path, label, series, frame, window, slices)
+    if (slices, plane, volume) != (None, None, None) and not any(each.volume for each in found):
+        raise BadInput("a plane, slices or a volume of single images", "a NIfTI file or a DICOM series", "leave it out")
     return found
+
+
+def _series(
+    path: Path, label: str | None, series: int | str | None, frame: int | None, window: Asked, slices: Slices
+) -> list[Source]:
+    stack = open_series(path, series=series, frame=frame, window=window)
+    numbers = chosen_slices(slices, len(stack))
+    return [Source(stack.name(i), "", partial(stack.read, i, label=label), stack.group) for i in numbers]
+
+
+def _nifti(
+    file: Path, opening: Callable[[], Volume], label: str | None, frame: int | None, slices: Slices
+) -> list[Source]:
+    if frame is not None:
+        raise BadInput(f"a frame of {file.name}", "a slice and a volume", "NIfTI has --slices and --volume (from 0)")
+    try:
+        opened = opening()
+    except BadScan as error:  # it fails when its turn comes, and the other files go on
+        return [Source(file.name, stem(file), partial(_fail, error), stem(file))]
+    numbers = chosen_slices(slices, len(opened))
+    return [Source(opened.name(i), "", partial(opened.read, i, label=label), opened.group) for i in numbers]
+
+
+def _fail(error: BadScan) -> Scan:
+    raise error

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from whyscan.records.grid import Grid
+
 
 @dataclass(frozen=True, eq=False)
 class Place:
@@ -23,6 +25,7 @@ class Place:
         plane: "axial", "coronal" or "sagittal": what the affine is nearest to; "" where unknown.
         source: "dicom" or "nifti".
         frame: the frame or time point, for files that hold several.
+        grid: how the slices lie in the file's own array, for files that hold a volume.
     """
 
     volume: str
@@ -32,14 +35,19 @@ class Place:
     plane: str = ""
     source: str = ""
     frame: int | None = None
+    grid: Grid | None = None
 
     def as_record(self) -> dict[str, Any]:
         """What JSON can hold."""
-        return asdict(self) | {"affine": None if self.affine is None else self.affine.tolist()}
+        record = asdict(self) | {"affine": None if self.affine is None else self.affine.tolist()}
+        if self.grid is None:
+            del record["grid"]  # absent, so that records without one keep their digest
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Place:
         """The inverse of `as_record`. Raises TypeError or ValueError for what is none."""
         affine = record.get("affine")
         numbers = None if affine is None else np.asarray(affine, np.float64).reshape(4, 4)
-        return cls(**dict(record) | {"affine": numbers})
+        grid = Grid.from_record(record["grid"]) if record.get("grid") else None
+        return cls(**dict(record) | {"affine": numbers, "grid": grid})
