@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whyscan.data.catalogue import open_catalogue
+from whyscan.data.folds import fold_numbers
 from whyscan.data.read import read_scan, read_scans
 from whyscan.explain.cams.blankness import blank_table
 from whyscan.explain.cams.contribution import layer_contributions
@@ -26,6 +27,7 @@ from whyscan.records.run import Run
 from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import run as stages
+from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.study.workspace import split_seed, workspace
@@ -98,6 +100,7 @@ def train(
     out: str | Path,
     chosen: Sequence[Plan],
     *,
+    folds: int | None = None,
     seed: int | None = None,
     resume: bool = False,
     progress: Progress = quiet,
@@ -108,7 +111,9 @@ def train(
         data: as for `audit`.
         out: the run folder; gets models/<name>/ for every plan.
         chosen: what to train; `whyscan.plans` makes them from names, and from models that exist already.
-        seed: of the split; None is the audit's where there is one, else 0.
+        folds: train each backbone so many times more, each time without one fold of the training part, so that every
+            scan of it is judged by a model that never saw it: models/<name>/fold<k>/ and models/<name>/folds.csv.
+        seed: of the split and the folds; None is the audit's where there is one, else 0.
         resume: go on where an earlier try stopped.
 
     Raises:
@@ -116,14 +121,21 @@ def train(
         Diverged: the loss was not a number before there was a good epoch.
     """
     catalogue = open_catalogue(Path(data))
-    asked = {"models": {plan.name: plan.describe() for plan in chosen}}
+    asked: dict[str, Any] = {"models": {plan.name: plan.describe() for plan in chosen}}
+    if folds is not None:
+        check_folds(chosen, folds)
+        asked["folds"] = folds
     begun = any((Path(out) / "models").glob("*"))  # a training that was killed leaves a folder and no model in it
     audited = Run(Path(out)).splits_path.is_file() and not begun
     stages.check_plans(Run(Path(out)), chosen, catalogue.classes)
     seed = split_seed(Run(Path(out)), seed)
     with workspace(Path(out), Path(data), asked, resume=resume or audited) as run:
         rows = stages.audit_stage(run, catalogue, seed=seed, progress=progress)
+        if folds is not None:
+            fold_numbers(rows, folds, seed=seed)  # what cannot be cut is refused before hours are spent
         stages.train_stage(run, catalogue, rows, chosen, resume=resume, progress=progress)
+        if folds is not None:
+            folds_stage(run, catalogue, rows, chosen, folds, seed=seed, resume=resume, progress=progress)
     return run
 
 

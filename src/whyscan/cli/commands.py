@@ -92,6 +92,9 @@ def train(
     classes: Classes = None,
     preprocess: Preprocess = None,
     fit: FitOption = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="Also K out-of-fold models of each backbone; 5 is usual.")
+    ] = None,
     seed: RunSeed = None,
     resume: Resume = False,
     json: Json = False,
@@ -99,20 +102,24 @@ def train(
     """Train backbones, or models that exist, on the audit's split; everything goes into the run folder."""
     with console.exits(json), console.bars() as progress:
         from whyscan import api
+        from whyscan.study.folds import accuracies
 
         _own_process()
         seed = _run_seed(out, seed)
         ours, theirs = _sizes(input_size, backbone, further)
         models = _given(further, "--from", classes, preprocess, fit, theirs, named=False)
         chosen = _plans(backbone, weights, recipe, epochs, ours, unfreeze, batch, seed, models)
-        run = api.train(data, out, chosen, seed=seed, resume=resume, progress=progress)
+        run = api.train(data, out, chosen, folds=folds, seed=seed, resume=resume, progress=progress)
         trained = {name: run.model(name) for name in run.models()}
+        judged = accuracies(run)
     if json:
-        console.say_json({"run": str(out), "models": trained})
+        scores = {name: evidence.row() for name, evidence in judged.items()}
+        console.say_json({"run": str(out), "models": trained, "out_of_fold": scores})
         return
     for name in trained:
         last = (run.curves(name) or [{}])[-1]
         console.say(f"{name}: validation accuracy {last.get('validation_accuracy', 'unknown')} in its last epoch")
+    console.say(*(f"{name}: out-of-fold accuracy {evidence.text()}" for name, evidence in judged.items()))
     console.say("", f"models: {out / 'models'}", f"next:   whyscan compare {out}")
 
 

@@ -71,7 +71,7 @@ def assign(
     split = np.full(len(entries), "excluded", dtype=object)
     split[test & readable] = "test"
     usable = training & ~conflict
-    split[usable] = np.array(PARTS, dtype=object)[_divide(group[usable], labels[usable], seed, shares)]
+    split[usable] = np.array(PARTS, dtype=object)[divide(group[usable], labels[usable], seed, shares)]
     leaked = test & readable & np.isin(group, group[training])
     return tuple(
         SplitRow(
@@ -108,13 +108,14 @@ def disagreeing(
     return np.asarray(numbers[counts > 1], np.int64)
 
 
-def _divide(
-    group: Int64[np.ndarray, " n"], labels: Int64[np.ndarray, " n"], seed: int, shares: tuple[float, float, float]
+def divide(
+    group: Int64[np.ndarray, " n"], labels: Int64[np.ndarray, " n"], seed: int, shares: Sequence[float]
 ) -> Int64[np.ndarray, " n"]:
-    """The part, 0 to 2, of each scan.
+    """The part, counted from 0, of each scan. Groups stay whole.
 
-    Each class first gives one of its smallest groups to the holdout and one to validation, where it has three and
-    two; then the groups, the largest first, go where they bring the counts nearest to the shares.
+    Each class first gives one of its smallest groups to every part but the first, as far as it has groups (the part
+    numbered p gets one where there are p + 1); then the groups, the largest first, go where they bring the counts
+    nearest to the shares.
     """
     numbers, inverse = np.unique(group, return_inverse=True)
     counts = np.zeros((len(numbers), int(labels.max(initial=0)) + 1))
@@ -124,12 +125,12 @@ def _divide(
     part = np.full(len(numbers), -1, np.int64)
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
         members = [number for number in order[::-1] if counts[number, label] > 0]
-        for wanted, least in ((1, 2), (2, 3)):
+        for wanted in range(1, len(shares)):
             free = [number for number in members if part[number] < 0]
-            if len(members) >= least and len(free) > 1 and not (part[members] == wanted).any():
+            if len(members) > wanted and len(free) > 1 and not (part[members] == wanted).any():
                 part[free[0]] = wanted
     goal = np.asarray(shares)[:, None] * counts.sum(axis=0)
-    have = np.stack([counts[part == number].sum(axis=0) for number in range(3)])
+    have = np.stack([counts[part == number].sum(axis=0) for number in range(len(shares))])
     for number in order:
         if part[number] < 0:
             part[number] = int(np.argmin(_cost(counts[number], have, goal)))

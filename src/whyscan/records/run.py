@@ -28,6 +28,7 @@ class Run:
     audit/audit.json         the audit's findings
     splits.csv               one row a scan: path, label, patient, group, split, leaked, content
     models/<name>/           model.safetensors, model.json, curves.csv, curves.png, predictions.csv
+    models/<name>/folds.csv  what its out-of-fold models say; they lie in models/<name>/fold<k>/
     compare/compare.json     scores, pairs, best, weak
     explain/index.json       the gallery: which scans, which files
     shortcut/shortcut.json   the check of a planted cue, where there is one

@@ -17,9 +17,13 @@ from whyscan.models import checkpoint, stored, weights
 from whyscan.models.classifier import Classifier, Network
 from whyscan.progress import Progress
 from whyscan.training.anatomy import anatomy, trunk_digest
+from whyscan.training.evaluate import JUDGED
 from whyscan.training.fit import Part
 from whyscan.training.parts import digest
 from whyscan.training.settings import TrainSettings
+
+WEAK = "-weak"
+"""What a weak model's name has more than that of the model it was kept beside."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class Job:
         start: what the training begins with; it stays as it came.
         train, held: the training and the validation scans.
         about: what must be the same for a training to go on; it becomes `training` in model.json.
+        weak: the folder of the weak model.
+        judged: the splits that the finished models are judged on.
     """
 
     catalogue: Catalogue
@@ -42,6 +48,8 @@ class Job:
     held: Part
     about: Mapping[str, Any]
     progress: Progress
+    weak: Path
+    judged: tuple[str, ...] = JUDGED
 
 
 def job_of(
@@ -54,11 +62,20 @@ def job_of(
     progress: Progress,
     *,
     earlier: Mapping[str, Any] | None = None,
+    weak: Path | None = None,
+    judged: tuple[str, ...] = JUDGED,
 ) -> Job:
-    """Args: earlier: what the start's weights are, where it has learned before."""
+    """Make a job.
+
+    Args:
+        earlier: what the start's weights are, where it has learned before.
+        weak: where the weak model goes; beside `folder` by default.
+        judged: the splits that the finished models are judged on.
+    """
     parts = _part(rows, start.classes, "train"), _part(rows, start.classes, "validation")
     about = _about(settings, start, parts) | ({"from": dict(earlier)} if earlier else {})
-    return Job(catalogue, rows, settings, folder, cache, start, *parts, about, progress)
+    weak = weak or folder.with_name(folder.name + WEAK)
+    return Job(catalogue, rows, settings, folder, cache, start, *parts, about, progress, weak, judged)
 
 
 def resolved(settings: TrainSettings, head_epochs: int) -> TrainSettings:

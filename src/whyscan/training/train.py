@@ -24,14 +24,13 @@ from whyscan.training.anatomy import anatomy
 from whyscan.training.evaluate import JUDGED, evaluate
 from whyscan.training.features import trunk_features
 from whyscan.training.fit import head_phase, trunk_phase
-from whyscan.training.job import Job, check_same, check_split, check_trainable, earlier, job_of, resolved
+from whyscan.training.job import WEAK, Job, check_same, check_split, check_trainable, earlier, job_of, resolved
 from whyscan.training.loop import run_phase
 from whyscan.training.pixels import PixelCache, open_pixels
 from whyscan.training.settings import TrainSettings
 from whyscan.training.state import Snapshot, State
 from whyscan.training.weak import CLEARLY, choose
 
-WEAK = "-weak"
 _HEAD_EPOCHS = 4
 
 
@@ -45,19 +44,23 @@ def train(
     *,
     name: str,
     cache: Path,
+    weak: Path | None = None,
+    judged: tuple[str, ...] = JUDGED,
     resume: bool = False,
     progress: Progress = quiet,
 ) -> Classifier:
     """Train a classifier on the "train" rows, selecting by the "validation" rows.
 
     Writes model.safetensors, model.json, curves.csv, curves.png, predictions.csv and, where tensorboard is installed,
-    tensorboard/ into `folder`. Beside it, in `<folder>-weak`, goes a state of the same backbone: of those whose
-    validation accuracy is clearly (0.05) below the best, the one nearest to `settings.weak_target`.
+    tensorboard/ into `folder`. Into `weak` goes a state of the same backbone: of those whose validation accuracy is
+    clearly (0.05) below the best, the one nearest to `settings.weak_target`.
 
     Args:
         weights: "imagenet", "none" or a safetensors file.
         name: the model's name; the weak one is called `<name>-weak`.
         cache: where pixels and features are kept for other trainings on the same scans.
+        weak: the weak model's folder; `<folder>-weak` by default.
+        judged: the splits whose scans predictions.csv speaks of.
         resume: go on after the last finished epoch; the result is that of an uninterrupted training. A finished
             training is loaded. Without it, whatever the folder holds is replaced.
 
@@ -74,7 +77,10 @@ def train(
         head=settings.head, seed=settings.seed,
     )  # fmt: skip
     epochs = 0 if weights == "none" else _HEAD_EPOCHS
-    return _run(job_of(catalogue, rows, start, resolved(settings, epochs), folder, cache, progress), resume)
+    job = job_of(
+        catalogue, rows, start, resolved(settings, epochs), folder, cache, progress, weak=weak, judged=judged
+    )  # fmt: skip
+    return _run(job, resume)
 
 
 def train_further(
@@ -117,19 +123,19 @@ def _run(job: Job, resume: bool) -> Classifier:
             return _finished(job)
         state = states.load(folder / "state") if resume else None
         if state is None:
-            _wipe(folder)
+            _wipe(job)
             state = State(job.about)
         check_same(folder, state.about, job.about)
         _learn(job, state)
         return _finish(job, state)
 
 
-def _wipe(folder: Path) -> None:
+def _wipe(job: Job) -> None:
     """Remove what an earlier training of this name wrote, model.json first: it says that the rest is whole."""
-    for each in (folder, folder.with_name(folder.name + WEAK)):
+    for each in (job.folder, job.weak):
         for file in ("model.json", "predictions.csv", "curves.csv", "curves.png", "model.safetensors"):
             files.remove(each / file)
-    states.clear(folder / "state")
+    states.clear(job.folder / "state")
 
 
 def _learn(job: Job, state: State) -> None:
@@ -184,13 +190,12 @@ def _finish(job: Job, state: State) -> Classifier:
     target = job.settings.weak_target
     weak = None if target is None else choose(state.weak, best.accuracy, target)
     if weak is not None:
-        folder = job.folder.with_name(job.folder.name + WEAK)
         moment = f"epoch {weak.epoch}" + (f" after {weak.part:.0%} of it" if weak.part < 1 else "")
         note = (
             f"the same backbone at {moment} (phase {weak.phase}), kept because its validation accuracy, "
             f"{weak.accuracy:.3f}, is the nearest to {target} of those at least {CLEARLY} below the best"
         )
-        _write(job, state, weak, folder, job.start.name + WEAK, note)
+        _write(job, state, weak, job.weak, job.start.name + WEAK, note)
     made = _write(job, state, best, job.folder, job.start.name, state.note)
     states.clear(job.folder / "state")
     return made
@@ -214,7 +219,7 @@ def _write(job: Job, state: State, snapshot: Snapshot, folder: Path, name: str, 
     curves.write_csv(folder / "curves.csv", rows)
     curves.write_picture(folder / "curves.png", rows, name, snapshot.epoch)
     made = dataclasses.replace(job.start, name=name, network=network.eval(), about=about)
-    evaluate(made, job.catalogue, job.rows, cache=job.cache, progress=job.progress).save(folder / "predictions.csv")
+    _judge(job, made).save(folder / "predictions.csv")
     return checkpoint.save(made, folder)
 
 
@@ -223,9 +228,8 @@ def _finished(job: Job) -> Classifier:
     made = checkpoint.load(job.folder)
     check_same(job.folder, made.about.get("training") or {}, job.about)
     _judge_again(job, made, job.folder)
-    weak = job.folder.with_name(job.folder.name + WEAK)
-    if (weak / "model.json").is_file():
-        _judge_again(job, checkpoint.load(weak), weak)
+    if (job.weak / "model.json").is_file():
+        _judge_again(job, checkpoint.load(job.weak), job.weak)
     states.clear(job.folder / "state")
     return made
 
@@ -233,16 +237,21 @@ def _finished(job: Job) -> Classifier:
 def _judge_again(job: Job, made: Classifier, folder: Path) -> None:
     """Renew a table of predictions that speaks of other scans than the split: a test set may change after training."""
     try:
-        current = _speaks_of(Predictions.load(folder / "predictions.csv", made.name), job.rows)
+        current = _speaks_of(Predictions.load(folder / "predictions.csv", made.name), job)
     except BadRun:
         current = False
     if not current:
-        found = evaluate(made, job.catalogue, job.rows, cache=job.cache, progress=job.progress)
-        found.save(folder / "predictions.csv")
+        _judge(job, made).save(folder / "predictions.csv")
 
 
-def _speaks_of(found: Predictions, rows: Sequence[SplitRow]) -> bool:
+def _judge(job: Job, made: Classifier) -> Predictions:
+    return evaluate(made, job.catalogue, job.rows, splits=job.judged, cache=job.cache, progress=job.progress)
+
+
+def _speaks_of(found: Predictions, job: Job) -> bool:
     """Whether a table holds exactly the judged rows of a split, as they are filed now."""
     labels = [found.classes[label] for label in found.labels]
     theirs = list(zip(found.paths, labels, found.groups, found.splits, found.leaked.tolist(), strict=True))
-    return theirs == [(row.path, row.label, row.group, row.split, row.leaked) for row in rows if row.split in JUDGED]
+    return theirs == [
+        (row.path, row.label, row.group, row.split, row.leaked) for row in job.rows if row.split in job.judged
+    ]
