@@ -252,6 +252,26 @@ def _dicom(path: Path) -> None:
     found.save_as(path)
 
 
+def _nifti(path: Path) -> None:
+    import nibabel
+
+    values = np.random.default_rng(0).integers(0, 900, (8, 9, 4)).astype(np.int16)  # so that the header is much of it
+    image = nibabel.Nifti1Image(values, np.diag([-2.0, 2.0, 3.0, 1.0]))
+    image.header.set_slope_inter(0.5, -10.0)
+    image.header.set_qform(image.affine, 1)
+    nibabel.save(image, path)
+
+
+def _slice_of_volume(path: Path) -> None:
+    import whyscan
+
+    scan = whyscan.read_scan(path, slice=3)
+    assert np.isfinite(scan.pixels).all()
+    assert scan.pixels.min() >= 0
+    assert scan.pixels.max() <= 1
+    assert scan.place is not None and scan.place.affine is not None and np.isfinite(scan.place.affine).all()
+
+
 KINDS: Mapping[str, Kind] = {
     "png": Kind("scan.png", _image("PNG"), _scan),
     "jpeg": Kind("scan.jpg", _image("JPEG"), _scan),
@@ -264,4 +284,6 @@ KINDS: Mapping[str, Kind] = {
     "torchscript": Kind("model.pt", _script, _model),
     "onnx": Kind("model.onnx", _onnx, _model),
     "dicom": Kind("slice.dcm", _dicom, _scan),
+    "nifti": Kind("volume.nii", _nifti, _slice_of_volume),
+    "nifti-gz": Kind("volume.nii.gz", _nifti, _slice_of_volume),
 }
