@@ -177,7 +177,7 @@ def explain(
     ] = None,
     consensus: Annotated[bool, typer.Option("--consensus", help="Also what the methods agree on.")] = False,
     export: Annotated[
-        list[str] | None, typer.Option("--export", help="Also as png, safetensors or dicom; repeatable.")
+        list[str] | None, typer.Option("--export", help="Also as png, safetensors, nifti or dicom; repeatable.")
     ] = None,
     objects: Objects = None,
     threshold: Threshold = "max:0.5",
@@ -244,7 +244,7 @@ def methods(json: Json = False) -> None:
 def export(
     records: Annotated[list[Path], typer.Argument(help="Run folders, or NPZ files (or folders of them) of explain.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
-    to: Annotated[list[str], typer.Option("--to", help="png, npz, safetensors or dicom; repeatable.")],
+    to: Annotated[list[str], typer.Option("--to", help="png, npz, safetensors, nifti or dicom; repeatable.")],
     source: Annotated[
         list[Path] | None, typer.Option("--source", help="The files that were explained, or their folder; repeatable.")
     ] = None,

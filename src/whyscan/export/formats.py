@@ -12,6 +12,7 @@ from whyscan.export.dicom import Exported, check_objects, write_dicom
 from whyscan.export.dicom_seg import Threshold
 from whyscan.export.dicom_source import highdicom
 from whyscan.export.dicom_words import file_part
+from whyscan.export.nifti import write_nifti
 from whyscan.export.png import save_png
 from whyscan.export.tensors import save_tensors
 from whyscan.records.attribution import Attribution, load_all, save_all
@@ -49,7 +50,7 @@ def export(
 
     Args:
         records: run folders, folders of NPZ files, NPZ files, or attributions.
-        to: "png", "npz", "safetensors" or "dicom", or several of them.
+        to: "png", "npz", "safetensors", "nifti" or "dicom", or several of them.
         out: the folder to write to.
         sources: the DICOM files that were explained, or folders of them.
         objects: of DICOM: "map", "capture", "seg", "report"; by default all that the source allows.
@@ -111,6 +112,10 @@ def _safetensors(named: Named, out: Path, _: Choices) -> Exported:
     return Exported(tuple(path for pair in paths for path in pair))
 
 
+def _nifti(named: Named, out: Path, _: Choices) -> Exported:
+    return write_nifti([each for _, attributions in named for each in attributions], out / "nifti")
+
+
 def _dicom(named: Named, out: Path, choices: Choices) -> Exported:
     attributions = [each for _, attributions in named for each in attributions]
     return write_dicom(
@@ -122,6 +127,7 @@ FORMATS: dict[str, Callable[[Named, Path, Choices], Exported]] = {
     "png": _png,
     "npz": _npz,
     "safetensors": _safetensors,
+    "nifti": _nifti,
     "dicom": _dicom,
 }
 
