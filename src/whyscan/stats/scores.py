@@ -7,7 +7,7 @@ bootstrap is nothing but a matrix of weights. What cannot be measured (a class w
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 Labels = Int64[np.ndarray, " n"]
 Probabilities = Float64[np.ndarray, "n k"]
@@ -56,6 +56,13 @@ def auroc(labels: Labels, probabilities: Probabilities, weights: Weights | None 
     weights = _or_ones(weights, labels.size)
     areas = [_area(labels == c, probabilities[:, c], weights) for c in range(probabilities.shape[1])]
     return np.stack(areas, axis=-1)
+
+
+def area(
+    positive: Bool[np.ndarray, " n"], score: Float64[np.ndarray, " n"], weights: Weights | None = None
+) -> Float64[np.ndarray, "*d"]:
+    """AUROC of any score: how often a positive gets a higher one than a negative; NaN where one of them is missing."""
+    return _area(np.asarray(positive), np.asarray(score, np.float64), _or_ones(weights, len(score)))
 
 
 def _area(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
