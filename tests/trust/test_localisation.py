@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from whyscan.trust.inside import MEASURES
 from whyscan.trust.localisation import (
-    MEASURES,
     centre_prior,
     chance,
     head_prior,

@@ -13,7 +13,6 @@ from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadScan
-from whyscan.explain.energy import chance, energy_in_region
 from whyscan.explain.explain import explain
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress
@@ -21,6 +20,7 @@ from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.stats.intervals import percentile, resample_mean
 from whyscan.study.settings import StudySettings
+from whyscan.trust.localisation import localise
 
 METRIC = "energy in lesion"
 HELD_OUT = "held out, known lesion"
@@ -38,8 +38,8 @@ def energy_of(attribution: Attribution, scan: Scan) -> dict[str, Any]:
     assert scan.region is not None
     target = attribution.predicted
     values = attribution.values[attribution.index(target)]
-    evidence = energy_in_region(values, scan.region)
-    return {"metric": METRIC, "target": target, **evidence.row(), "chance": chance(scan.region).value}
+    evidence = localise("energy", values, scan.region)
+    return {"metric": METRIC, "target": target, **evidence.row(), "chance": float(scan.region.mean())}
 
 
 def locate(

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float64
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.energy import energy_in_region
 from whyscan.explain.explain import explain_many
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
 from whyscan.stats.intervals import paired_difference, percentile, resample_mean, wilson
+from whyscan.trust.localisation import localise
 
 FALL = 0.2
 """A model whose accuracy changes by more than this (the whole interval) with the cue uses it: verdict "fail"."""
@@ -161,7 +161,7 @@ def _energies(
 
 
 def _add(values: list[float], attribution: Attribution, region: Bool[np.ndarray, "h w"] | None) -> None:
-    found = energy_in_region(attribution.values[0], region)
+    found = localise("energy", attribution.values[0], region)
     if found.value is not None:
         values.append(found.value)
 

@@ -1,151 +1,26 @@
 """Localisation: does the map lie where the tumour is, and more so than a map that knows nothing of it?
 
 Every measure has its chance level for the mask at hand, and can be asked of two maps that know no more than where
-heads lie: the centre prior and the head prior. Ties are never resolved in the map's favour or by the order of its
-pixels: what is tied counts with the share of it that lies in the tumour, as if it had been drawn by lot. A superpixel
-is one large tie. A map without any preference is not measured: it points nowhere, so it cannot hit.
+heads lie: the centre prior and the head prior. A map without any preference is not measured: it points nowhere, so it
+cannot hit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32
 from scipy.ndimage import distance_transform_edt
-from scipy.stats import rankdata
 
 from whyscan.records.evidence import Evidence
 from whyscan.trust.case import Case
+from whyscan.trust.inside import MEASURES, Inside, Measure, Values
 
-TOLERANCE = 0.03
-"""Of the scan's longer side: the 15 pixels of Zhang et al. (2018, section 4.1) on photographs of some 500."""
-HALF = 0.5
-"""The share of the largest value above which a pixel belongs to the map's hot area."""
 CENTRE_SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of each side."""
 _NOISE = 1e-6
 
-Values = Float64[np.ndarray, " n"]
-Inside = Bool[np.ndarray, " n"]
-Kernel = Callable[[Values, Inside], float]
 Map = Float32[np.ndarray, "h w"]
 Region = Bool[np.ndarray, "h w"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One way to ask where a map lies.
-
-    Attributes:
-        kernel: values and membership in the tumour, one for each pixel that counts, to a figure. Neither all nor no
-            pixel is inside, and the values differ.
-        chance: what a map that knows nothing of the tumour would get, in closed form.
-        needs: "positive" or "negative" where the map must have such values; "" where it need not.
-        tolerance: the tumour is widened by this share of the scan's longer side.
-    """
-
-    kernel: Kernel
-    chance: Kernel
-    needs: Literal["", "positive", "negative"] = ""
-    tolerance: float = 0.0
-
-
-def point(values: Values, inside: Inside) -> float:
-    """The share of the pixels of the largest value that lie inside: 0 or 1 where it is one pixel."""
-    return float(inside[values == values.max()].mean())
-
-
-def mass(values: Values, inside: Inside) -> float:
-    """The inner share of a sum of magnitudes (Arras et al. 2022, eq. 1)."""
-    magnitude = np.abs(values)
-    return float(magnitude[inside].sum() / magnitude.sum())
-
-
-def positive_mass(values: Values, inside: Inside) -> float:
-    return mass(np.clip(values, 0, None), inside)
-
-
-def negative_mass(values: Values, inside: Inside) -> float:
-    return mass(np.clip(values, None, 0), inside)
-
-
-def rank(values: Values, inside: Inside) -> float:
-    """Of the K strongest pixels, K being the tumour's size, the share inside (Arras et al. 2022, eq. 2)."""
-    return _top(values, inside) / int(inside.sum())
-
-
-def overlap(values: Values, inside: Inside) -> float:
-    """Intersection over union of the tumour with the map's strongest pixels, as many as the tumour has."""
-    found = _top(values, inside)
-    return found / (2 * int(inside.sum()) - found)
-
-
-def half_overlap(values: Values, inside: Inside) -> float:
-    """Intersection over union of the tumour with the pixels above half of the largest value."""
-    hot = values >= HALF * values.max()
-    return float((hot & inside).sum() / (hot | inside).sum())
-
-
-def area_under_roc(values: Values, inside: Inside) -> float:
-    """How often a pixel of the tumour has a higher value than one outside; a tie counts one half (Mann, Whitney)."""
-    inner = int(inside.sum())
-    ranks = float(rankdata(values)[inside].sum())
-    return (ranks - inner * (inner + 1) / 2) / (inner * (inside.size - inner))
-
-
-def average_precision(values: Values, inside: Inside) -> float:
-    """The mean precision over the recall's steps, one step for each distinct value: no interpolation."""
-    order = np.argsort(-values, kind="stable")
-    ends = np.flatnonzero(np.r_[values[order][1:] != values[order][:-1], True])
-    found = np.cumsum(inside[order])[ends]
-    return float((np.diff(found, prepend=0) * found / (ends + 1)).sum() / inside.sum())
-
-
-def share(values: Values, inside: Inside) -> float:
-    """The tumour's share of the pixels, whatever the map."""
-    del values
-    return float(inside.mean())
-
-
-def _even(values: Values, inside: Inside) -> float:
-    del values, inside
-    return 0.5
-
-
-def _overlap_chance(values: Values, inside: Inside) -> float:
-    """K pixels drawn blindly from n hold K^2 / n of the tumour's K: IoU = p / (2 - p), p the tumour's share."""
-    p = share(values, inside)
-    return p / (2 - p)
-
-
-def _half_overlap_chance(values: Values, inside: Inside) -> float:
-    """As many pixels as the map's hot area has, drawn blindly: a share h of the image meets h p of the tumour."""
-    p, hot = share(values, inside), float((values >= HALF * values.max()).mean())
-    return hot * p / (hot + p - hot * p)
-
-
-def _top(values: Values, inside: Inside) -> float:
-    """How many of the K strongest pixels are inside. Of those tied at the K-th place as many count as are needed."""
-    size = int(inside.sum())
-    edge = np.partition(values, values.size - size)[values.size - size]
-    above, tied = values > edge, values == edge
-    return float(inside[above].sum() + (size - above.sum()) * inside[tied].mean())
-
-
-MEASURES: Mapping[str, Measure] = {
-    "pointing": Measure(point, share, "positive", TOLERANCE),
-    "energy": Measure(positive_mass, share, "positive"),
-    "mass": Measure(mass, share),
-    "rank": Measure(rank, share),
-    "iou": Measure(overlap, _overlap_chance),
-    "iou_half": Measure(half_overlap, _half_overlap_chance, "positive"),
-    "auc": Measure(area_under_roc, _even),
-    "ap": Measure(average_precision, share),
-    "negative": Measure(negative_mass, share, "negative"),
-}
 
 
 def localise(name: str, values: Map, region: Region | None, among: Region | None = None) -> Evidence:
@@ -270,8 +145,35 @@ def tumour_ap(case: Case) -> Evidence:
     return _of(case, "ap")
 
 
+def lesion_share(case: Case) -> Evidence:
+    """Share of the image that is tumour: chance for energy, mass, rank and average precision.
+
+    What a map without any preference would have inside.
+    """
+    return _chance_of(case, "energy")
+
+
+def pointing_chance(case: Case) -> Evidence:
+    """Chance for the pointing game: how often a pixel drawn blindly hits the tumour or its margin."""
+    return _chance_of(case, "pointing")
+
+
+def iou_chance(case: Case) -> Evidence:
+    """Chance for the IoU at the tumour's own size: as many pixels, drawn blindly."""
+    return _chance_of(case, "iou")
+
+
+def iou_half_chance(case: Case) -> Evidence:
+    """Chance for the IoU at half of the maximum: as many pixels as the map's hot area has, drawn blindly."""
+    return _chance_of(case, "iou_half")
+
+
 def _of(case: Case, name: str) -> Evidence:
     return localise(name, case.values, case.scan.region)
+
+
+def _chance_of(case: Case, name: str) -> Evidence:
+    return chance(name, case.values, case.scan.region)
 
 
 def _asked(
