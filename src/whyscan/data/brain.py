@@ -24,6 +24,8 @@ FALL, PEAK = 0.35, 1.15
 """From scalp to skull brightness falls by so much of the brain's own, mostly from above so much of it."""
 UP = (0.0, 0.3, 0.5)
 """Where a face is on the slice the brain lies above the head's middle: so far, in radii of the head's core."""
+LOW = 0.35
+"""A contour that stays so far below the crown, in the same measure, is taken only if no other centre gives a higher."""
 
 Plane = Float32[np.ndarray, "h w"]
 Mask = Bool[np.ndarray, "h w"]
@@ -45,17 +47,24 @@ def find_brain(level: Plane, head: Mask) -> tuple[Mask | None, str]:
     small, inside = resized(level[box], shape), resized(head[box], shape) > 0.5
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     deepest, core = np.array(np.unravel_index(int(depth.argmax()), shape), float), float(depth.max())
-    reasons: list[str] = []
+    crown = int(np.flatnonzero(inside.any(axis=1))[0])
+    found, reasons = [], []
     for up in UP:
         contour, reason = _around(small, inside, np.maximum(deepest - (up * core, 0), 0), core)
         if contour is None and not reason:
             return head, ""
-        if contour is not None and not reason:
-            points = (contour + 0.5) * ((stop - start) / shape) - 0.5 + start
-            brain: Mask = polygon2mask(head.shape, points)  # type: ignore[no-untyped-call]
-            return brain & head, ""
-        reasons.append(reason)
-    return None, reasons[0]
+        if contour is None or reason:
+            reasons.append(reason)
+            continue
+        found.append(contour)
+        if contour[:, 0].min() - crown < LOW * core:
+            found = [contour]
+            break
+    if not found:
+        return None, reasons[0]
+    points = (found[0] + 0.5) * ((stop - start) / shape) - 0.5 + start
+    brain: Mask = polygon2mask(head.shape, points)  # type: ignore[no-untyped-call]
+    return brain & head, ""
 
 
 def resized(image: Plane | Mask, shape: tuple[int, int]) -> Plane:
