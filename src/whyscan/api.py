@@ -24,6 +24,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
+from whyscan.records.volume import VolumeSummary, montage, summarise_volume
 from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import run as stages
@@ -45,6 +46,7 @@ __all__ = [
     "StudySettings",
     "Superpixels",
     "TrainSettings",
+    "VolumeSummary",
     "audit",
     "black_box",
     "blank_table",
@@ -58,11 +60,13 @@ __all__ = [
     "layer_contributions",
     "load",
     "methods",
+    "montage",
     "plans",
     "read_scan",
     "read_scans",
     "report",
     "study",
+    "summarise_volume",
     "train",
 ]
 

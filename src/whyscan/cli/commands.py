@@ -158,8 +158,14 @@ def explain(
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="DICOM: CENTRE,WIDTH, a window's number or name, full, percentile.")
+        str | None,
+        typer.Option("--window", help="DICOM, NIfTI: CENTRE,WIDTH, a window's number or name, full, percentile."),
     ] = None,
+    plane: Annotated[str | None, typer.Option("--plane", help="NIfTI: axial, coronal or sagittal.")] = None,
+    slices: Annotated[
+        str | None, typer.Option("--slices", "--slice", help="Of a volume: all, or N, A-B, A-B:STEP, N,M (from 0).")
+    ] = None,
+    volume: Annotated[int | None, typer.Option("--volume", min=0, help="NIfTI: which volume of a 4-D file.")] = None,
     samples: Annotated[
         str | None, typer.Option("--samples", help="Evaluations that LIME and SHAP share (300), or auto.")
     ] = None,
@@ -202,8 +208,8 @@ def explain(
         _own_process()
         written = explain_files(
             model, scans, out, tuple(method or ("gradcam",)), layers=layers, targets=targets, label=label,
-            series=series, frame=frame, window=parse_window(window), options=options, opening=opening, agree=consensus,
-            seed=seed, progress=progress,
+            series=series, frame=frame, window=parse_window(window), plane=plane, slices=slices, volume=volume,
+            options=options, opening=opening, agree=consensus, seed=seed, progress=progress,
         )  # fmt: skip
         records = [Path(file) for entry in written["scans"] for file in entry["files"] if file.endswith(".npz")]
         if wanted and records:
@@ -219,6 +225,7 @@ def explain(
             )
         for entry in written["failed"]:
             console.say(f"{entry['source']}: {entry['error']}")
+        _say_volumes(written["volumes"])
         _say_exported(written.get("exported", []), written.get("left_out", []))
     if written["failed"]:
         raise SystemExit(1)
@@ -327,6 +334,12 @@ def demo(
 
 
 COMMANDS = (audit, train, compare, explain, export, methods, report, study, demo)
+
+
+def _say_volumes(volumes: list[dict[str, Any]]) -> None:
+    for each in volumes:
+        left = f"; {len(each['empty'])} with hardly any tissue left out" if each["empty"] else ""
+        console.say(f"{each['name']}: {each['sentence']}{left}", *(f"  {file}" for file in each["files"]))
 
 
 def _say_exported(written: list[str], left_out: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +57,7 @@ def sources(
         BadInput: a series, window, plane, slice or volume that does not exist.
     """
     check_slices(slices)
+    taken: set[str] = set()
     found: list[Source] = []
     for path in paths:
         files = scan_files(path) if path.is_dir() else [path]
@@ -69,12 +70,12 @@ def sources(
                     found.append(Source(file.name, "", read))
             elif is_nifti(file):
                 opening = partial(open_volume, file, plane=plane, volume=volume, window=window)
-                found += _nifti(file, opening, label, frame, slices)
+                found += _apart(_nifti(file, opening, label, frame, slices), taken)
             else:
                 read = partial(read_scan, file, label=label, source=file.name, frame=frame, window=window)
                 found.append(Source(file.name, file.stem, read))
         if dicom and whole:
-            found += _series(path, label, series, frame, window, slices)
+            found += _apart(_series(path, label, series, frame, window, slices), taken)
     if (slices, plane, volume) != (None, None, None) and not any(each.volume for each in found):
         raise BadInput("a plane, slices or a volume of single images", "a NIfTI file or a DICOM series", "leave it out")
     return found
@@ -99,6 +100,17 @@ def _nifti(
         return [Source(file.name, stem(file), partial(_fail, error), stem(file))]
     numbers = chosen_slices(slices, len(opened))
     return [Source(opened.name(i), "", partial(opened.read, i, label=label), opened.group) for i in numbers]
+
+
+def _apart(slices: list[Source], taken: set[str]) -> list[Source]:
+    """Volumes of one name (files in different folders) get a number."""
+    name = slices[0].volume
+    count, free = 1, name
+    while free in taken:
+        count += 1
+        free = f"{name}~{count}"
+    taken.add(free)
+    return slices if count == 1 else [replace(each, volume=free) for each in slices]
 
 
 def _fail(error: BadScan) -> Scan:

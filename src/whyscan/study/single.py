@@ -8,6 +8,7 @@ from typing import Any
 
 from whyscan.data.dicom_window import Asked
 from whyscan.data.scan import Scan
+from whyscan.data.slices import Slices
 from whyscan.data.sources import Source, sources
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.consensus import consensus
@@ -18,6 +19,7 @@ from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files, pictures
 from whyscan.records.attribution import Attribution, find, save_all
+from whyscan.study.volume import empty_slices, write_volumes
 
 
 def explain_files(
@@ -32,6 +34,9 @@ def explain_files(
     series: int | str | None = None,
     frame: int | None = None,
     window: Asked = None,
+    plane: str | None = None,
+    slices: Slices = None,
+    volume: int | None = None,
     options: Mapping[str, Any] | None = None,
     opening: Mapping[str, Any] | None = None,
     agree: bool = False,
@@ -43,12 +48,14 @@ def explain_files(
     Args:
         layers: for the methods that look at layers: "last", "final", "all", or a name; each its own default if None.
         series, frame, window: which of several, and what lies between black and white; see `open_series`.
+        plane, slices, volume: of volumes: see `sources`.
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
         opening: what `load` is to know of the model: classes, input_size, preprocess, backbone.
         agree: whether to write the consensus of the methods as well.
 
     Returns:
-        {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}]}.
+        {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}],
+        "empty": [{"source", "reason"}], "volumes": see `write_volumes`}. Slices with hardly any tissue are empty.
 
     Raises:
         BadInput: no scan at all, or a method, layer, target or label that does not exist.
@@ -60,24 +67,41 @@ def explain_files(
     explainers = configure({name: name for name in names}, options or {})
     classifier = load(model, **(opening or {}))
     true = None if label is None else find(label, classifier.classes, "label")
-    given = sources(paths, label=true, series=series, frame=frame, window=window)
+    given = sources(
+        paths, label=true, series=series, frame=frame, window=window, plane=plane, slices=slices, volume=volume
+    )
     if not given:
         raise BadInput(f"no image in {', '.join(map(str, paths))}", "image files or folders of them", "check the path")
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    stems = _stems(given)
+    stems, without = _stems(given), empty_slices(given, progress)
+    empty = {n: {"source": source.name, "reason": without[n]} for n, source in enumerate(given) if n in without}
+    slices_of: dict[str, list[dict[str, str]]] = {}
     for number, source in enumerate(given):
         progress("explaining", number, len(given))
+        if number in empty:
+            continue
         try:
             scan = source.read()
             found = _explain(classifier, scan, explainers, layers, targets, seed)
             if agree:
                 found["consensus"] = [consensus([attributions[-1] for attributions in found.values()]).attribution]
             done.append(_write(found, scan, out, stems[number] or _free(scan.source, stems)))
+            if source.volume:
+                slices_of.setdefault(source.volume, []).append(_numbers(found, done[-1]))
         except BadScan as error:  # it cannot be read, or is blank, so that hiding parts of it changes nothing
             failed.append({"source": source.name, "error": str(error)})
     progress("explaining", len(given), len(given))
-    return {"scans": done, "failed": failed}
+    left: dict[str, list[dict[str, str]]] = {}
+    for number, each in empty.items():
+        left.setdefault(given[number].volume, []).append(each)
+    volumes = write_volumes(slices_of, left, out, progress)
+    return {"scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes}
+
+
+def _numbers(found: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:
+    """The NPZ of each method."""
+    return dict(zip(found, (file for file in entry["files"] if file.endswith(".npz")), strict=True))
 
 
 def _stems(sources: Sequence[Source]) -> list[str]:
