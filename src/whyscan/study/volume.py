@@ -93,7 +93,8 @@ def _write(
     name: str, entries: Sequence[Mapping[str, str]], empty: Sequence[Mapping[str, str]], out: Path
 ) -> dict[str, Any]:
     taken: set[str] = set()
-    notes = [f"{len(empty)} slices with hardly any tissue were left out."] if empty else []
+    left = "1 slice" if len(empty) == 1 else f"{len(empty)} slices"
+    notes = [f"Left out for hardly any tissue: {left}."] if empty else []
     pictures: list[str] = []
     document: dict[str, Any] = {}
     for method in entries[0]:
