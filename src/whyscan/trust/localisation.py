@@ -7,12 +7,14 @@ cannot hit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Bool, Float32
 from scipy.ndimage import distance_transform_edt
 
 from whyscan.records.evidence import Evidence
-from whyscan.trust.case import Case
+from whyscan.trust.case import Case, Metric
 from whyscan.trust.inside import MEASURES, Inside, Measure, Values
 
 CENTRE_SPREAD = 0.25
@@ -168,6 +170,13 @@ def iou_half_chance(case: Case) -> Evidence:
     return _chance_of(case, "iou_half")
 
 
+def in_head(case: Case, name: str) -> Evidence:
+    """One of `MEASURES` with only the head's pixels: whether the map finds the tumour once it has found the head."""
+    if case.head is None:
+        return Evidence.skipped("it is not known where the head is")
+    return localise(name, case.values, case.scan.region, case.head)
+
+
 def _of(case: Case, name: str) -> Evidence:
     return localise(name, case.values, case.scan.region)
 
@@ -204,3 +213,22 @@ def _asked(
     if measure.needs == "negative" and pixels.min() >= 0:
         return Evidence.skipped("the map has no negative values")
     return pixels, inside
+
+
+METRICS: Mapping[str, Metric] = {
+    "pointing game": pointing_game,
+    "pointing game chance": pointing_chance,
+    "energy in lesion": energy_in_tumour,
+    "energy in lesion chance": lesion_share,
+    "negative in lesion": negative_in_tumour,
+    "relevance mass": relevance_mass,
+    "relevance rank": relevance_rank,
+    "iou": iou,
+    "iou chance": iou_chance,
+    "iou at half": iou_half,
+    "iou at half chance": iou_half_chance,
+    "auc": tumour_auc,
+    "average precision": tumour_ap,
+}
+"""By the names in the table of a trust run. Where no chance of its own is listed it is that of the energy; one half
+for "auc"."""

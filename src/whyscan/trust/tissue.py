@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 from whyscan.data.head import Head, find_head
 from whyscan.data.scan import Scan
 from whyscan.records.evidence import Evidence
-from whyscan.trust.case import Case
+from whyscan.trust.case import Case, Metric
 
 PARTS = ("tumour", "brain", "border", "background")
 _NOISE = 1e-6
@@ -122,3 +122,12 @@ def _tissue(case: Case) -> Tissue:
 def _found(scan: Scan) -> Head:
     """Kept for the scan's next map, metric and model: finding costs more than all of the shares."""
     return find_head(scan)
+
+
+METRICS: Mapping[str, Metric] = {
+    "tissue: tumour": on_tumour,
+    "tissue: brain": on_brain,
+    "tissue: border": on_border,
+    "tissue: background": on_background,
+}
+"""By the names in the table of a trust run."""
