@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyscan.data.nifti import PLANES, open_volume
+from whyscan.data.nifti import open_volume
 from whyscan.data.nifti_file import is_nifti, nifti_files
+from whyscan.data.nifti_planes import PLANES
 from whyscan.data.read import read_scan, read_scans
 from whyscan.data.slices import chosen_slices
 from whyscan.data.sources import sources
@@ -272,12 +273,25 @@ def test_a_folder_of_volumes_goes_on_past_a_bad_one(tmp_path: Path) -> None:
         sources([tmp_path / "scans" / "a.nii.gz"], slices="11", plane="coronal")
 
 
+def test_one_volume_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.nii", RAMP + ord(name))
+    found = sources([tmp_path])
+    scans = [each.read() for each in found]
+    assert len({scan.place.volume for scan in scans if scan.place}) == 3
+    held = found[0].read.func.__self__.held  # type: ignore[attr-defined]
+    assert len(held) == 1 and all(each.read.func.__self__.held is held for each in found)  # type: ignore[attr-defined]
+    assert np.array_equal(found[3].read().pixels, scans[3].pixels)
+
+
 def test_a_plane_of_a_picture_is_refused(tmp_path: Path) -> None:
     from PIL import Image
 
     Image.fromarray(RAMP[0].astype(np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(BadInput, match="single images"):
         sources([tmp_path / "a.png"], slices="all")
+    with pytest.raises(BadInput, match="other series have one plane"):
+        sources([tmp_path / "a.png"], plane="axial")
     with pytest.raises(BadInput, match="a NIfTI file"):
         read_scan(tmp_path / "a.png", plane="axial")
 

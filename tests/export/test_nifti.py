@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from whyscan.cli.main import app
 from whyscan.data.dicom_series import read_series
-from whyscan.data.nifti import PLANES, open_volume
+from whyscan.data.nifti import open_volume
+from whyscan.data.nifti_planes import PLANES
 from whyscan.data.read import read_scan
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput

@@ -108,7 +108,7 @@ def test_pictures_are_no_volume(model: Path, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / name)
     found = explain_files(model, [tmp_path], tmp_path / "out", ["gradcam"])
     assert found["volumes"] == [] and found["empty"] == []
-    with pytest.raises(BadInput, match="single images"):
+    with pytest.raises(BadInput, match="a plane or a volume of a"):
         explain_files(model, [tmp_path / "a.png"], tmp_path / "out", ["gradcam"], plane="axial")
 
 

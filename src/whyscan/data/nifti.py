@@ -13,17 +13,15 @@ from jaxtyping import Float64, Shaped
 from whyscan.data.dicom_window import Asked, Window, windowed
 from whyscan.data.nifti_file import read_header, read_values, stem
 from whyscan.data.nifti_header import Header
+from whyscan.data.nifti_planes import grid_of, plane_of
 from whyscan.data.nifti_window import check_window, choose, scaled_values
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput, BadScan, printable
 from whyscan.records.grid import Grid
 from whyscan.records.place import Place
 
-PLANES = ("axial", "coronal", "sagittal")
 SMALLEST = 8
 
-# For each plane the RAS+ directions of columns, rows and slices: left is right and front is up, as DICOM shows it.
-_SHOWN = {"axial": (-1, -2, 3), "coronal": (-1, -3, 2), "sagittal": (-2, -3, 1)}
 _OBLIQUE = 1.0
 
 
@@ -39,6 +37,7 @@ class Volume:
         number: which volume of the file, or None of a file that has one.
         window: what was asked for.
         mask: a second volume on the same grid, whose values above 0 are the tumour.
+        held: the values that are in memory: of one volume at a time, also where many volumes share this.
     """
 
     header: Header
@@ -48,7 +47,7 @@ class Volume:
     number: int | None = None
     window: Asked = None
     mask: Volume | None = None
-    _held: list[_Values] = field(default_factory=list, repr=False)
+    held: dict[tuple[Path, int | None], Values] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.grid.count
@@ -105,16 +104,17 @@ class Volume:
         found[:3, 3] += index * self.affine[:3, 2]
         return found
 
-    def _values(self) -> _Values:
+    def _values(self) -> Values:
         """The slices of one volume are asked for one after another, and it is read once."""
-        if not self._held:
-            stored = read_values(self.header, self.number or 0)
-            self._held.append(_looked_at(stored, self))
-        return self._held[0]
+        key = (self.header.path, self.number)
+        if key not in self.held:
+            self.held.clear()
+            self.held[key] = _looked_at(read_values(self.header, self.number or 0), self)
+        return self.held[key]
 
 
 @dataclass(frozen=True, eq=False)
-class _Values:
+class Values:
     """A volume's stored values, its hash, its window, and what there is to say about both."""
 
     stored: Shaped[np.ndarray, "a b c"]
@@ -149,9 +149,8 @@ def open_volume(
     """
     header = read_header(Path(path))
     number = _number(header, volume)
-    turned = _turned(header)
-    chosen = _plane(plane, header, turned)
-    grid = _grid(header.shape, turned, chosen)
+    chosen = plane_of(header, plane)
+    grid = grid_of(header, chosen)
     height, width = grid.size
     if min(height, width) < SMALLEST:
         raise BadScan(
@@ -211,41 +210,6 @@ def _number(header: Header, asked: int | None) -> int | None:
     return asked if header.volumes > 1 else None
 
 
-def _turned(header: Header) -> Float64[np.ndarray, "3 2"]:
-    """For each of the file's axes the nearest RAS+ axis and its sign."""
-    from nibabel.orientations import io_orientation
-
-    with np.errstate(all="ignore"):
-        found = np.asarray(io_orientation(header.affine), np.float64)  # type: ignore[no-untyped-call]
-    if not np.isfinite(found).all() or sorted(found[:, 0]) != [0, 1, 2]:
-        raise BadScan(
-            f"{header.name} has axes of which two lead the same way", "three that lead in different ones",
-            "export the volume again",
-        )  # fmt: skip
-    return found
-
-
-def _plane(asked: str | None, header: Header, turned: Float64[np.ndarray, "3 2"]) -> str:
-    """The plane; of a file that is one slice, its own."""
-    if asked is not None:
-        if asked not in PLANES:
-            raise BadInput(f"the plane {asked!r}", f"one of {', '.join(PLANES)}", "use one of these names")
-        return asked
-    thin = [axis for axis, side in enumerate(header.shape) if side == 1]
-    if len(thin) == 1:
-        through = int(turned[thin[0], 0])
-        return next(name for name, shown in _SHOWN.items() if shown[2] == through + 1)
-    return "axial"
-
-
-def _grid(shape: tuple[int, int, int], turned: Float64[np.ndarray, "3 2"], plane: str) -> Grid:
-    axes = []
-    for shown in _SHOWN[plane]:
-        mine = int(np.flatnonzero(turned[:, 0] == abs(shown) - 1)[0])
-        axes.append((mine + 1) * int(turned[mine, 1]) * (1 if shown > 0 else -1))
-    return Grid(shape, (axes[0], axes[1], axes[2]))
-
-
 def _mask(path: Path, of: Volume) -> Volume:
     header = read_header(path)
     same = header.shape == of.header.shape and np.allclose(header.affine, of.header.affine, atol=0.05)
@@ -258,7 +222,7 @@ def _mask(path: Path, of: Volume) -> Volume:
     return Volume(header, of.plane, of.grid, of.affine, None, "full")
 
 
-def _looked_at(stored: Shaped[np.ndarray, "a b c"], volume: Volume) -> _Values:
+def _looked_at(stored: Shaped[np.ndarray, "a b c"], volume: Volume) -> Values:
     header, said = volume.header, list(volume.header.notes)
     unknown = sum(int((~np.isfinite(stored[..., k])).sum()) for k in range(stored.shape[2]))
     if unknown == stored.size:
@@ -275,7 +239,7 @@ def _looked_at(stored: Shaped[np.ndarray, "a b c"], volume: Volume) -> _Values:
     identity = hashlib.sha256(f"{stored.shape}{stored.dtype.str}{header.slope}{header.inter}".encode())
     identity.update(header.affine.tobytes())
     identity.update(np.ravel(stored, order="K").data)
-    return _Values(stored, identity.hexdigest()[:12], window, tuple(said))
+    return Values(stored, identity.hexdigest()[:12], window, tuple(said))
 
 
 def _shape_notes(volume: Volume) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from whyscan.data.dicom_file import is_dicom
 from whyscan.data.dicom_series import open_series
 from whyscan.data.dicom_window import Asked
-from whyscan.data.nifti import Volume, open_volume
+from whyscan.data.nifti import Values, Volume, open_volume
 from whyscan.data.nifti_file import is_nifti, stem
 from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
@@ -27,12 +27,14 @@ class Source:
         stem: what its output files are called; "" for the name that its scan turns out to have.
         read: reads it; raises BadScan.
         volume: what the volume is called that it is a slice of; "" for a scan that stands alone.
+        nifti: whether it is of a NIfTI file.
     """
 
     name: str
     stem: str
     read: Callable[[], Scan]
     volume: str = ""
+    nifti: bool = False
 
 
 def sources(
@@ -58,6 +60,7 @@ def sources(
     """
     check_slices(slices)
     taken: set[str] = set()
+    held: dict[tuple[Path, int | None], Values] = {}  # shared: the values of one volume at a time are in memory
     found: list[Source] = []
     for path in paths:
         files = scan_files(path) if path.is_dir() else [path]
@@ -70,15 +73,25 @@ def sources(
                     found.append(Source(file.name, "", read))
             elif is_nifti(file):
                 opening = partial(open_volume, file, plane=plane, volume=volume, window=window)
-                found += _apart(_nifti(file, opening, label, frame, slices), taken)
+                found += _apart(_nifti(file, opening, held, label, frame, slices), taken)
             else:
                 read = partial(read_scan, file, label=label, source=file.name, frame=frame, window=window)
                 found.append(Source(file.name, file.stem, read))
         if dicom and whole:
             found += _apart(_series(path, label, series, frame, window, slices), taken)
-    if (slices, plane, volume) != (None, None, None) and not any(each.volume for each in found):
-        raise BadInput("a plane, slices or a volume of single images", "a NIfTI file or a DICOM series", "leave it out")
+    _check_used(paths, found, slices, plane, volume)
     return found
+
+
+def _check_used(
+    paths: Sequence[Path], found: Sequence[Source], slices: Slices, plane: str | None, volume: int | None
+) -> None:
+    """Raises BadInput for a choice that nothing among the scans asks for: it would be passed over in silence."""
+    named = ", ".join(path.name for path in paths)
+    if slices is not None and not any(each.volume for each in found):
+        raise BadInput(f"slices of single images ({named})", "a NIfTI file or a DICOM series", "leave --slices out")
+    if (plane, volume) != (None, None) and not any(each.nifti for each in found):
+        raise BadInput(f"a plane or a volume of {named}", "a NIfTI file: other series have one plane", "leave it out")
 
 
 def _series(
@@ -90,16 +103,21 @@ def _series(
 
 
 def _nifti(
-    file: Path, opening: Callable[[], Volume], label: str | None, frame: int | None, slices: Slices
+    file: Path,
+    opening: Callable[[], Volume],
+    held: dict[tuple[Path, int | None], Values],
+    label: str | None,
+    frame: int | None,
+    slices: Slices,
 ) -> list[Source]:
     if frame is not None:
         raise BadInput(f"a frame of {file.name}", "a slice and a volume", "NIfTI has --slices and --volume (from 0)")
     try:
-        opened = opening()
+        opened = replace(opening(), held=held)
     except BadScan as error:  # it fails when its turn comes, and the other files go on
-        return [Source(file.name, stem(file), partial(_fail, error), stem(file))]
+        return [Source(file.name, stem(file), partial(_fail, error), stem(file), True)]
     numbers = chosen_slices(slices, len(opened))
-    return [Source(opened.name(i), "", partial(opened.read, i, label=label), opened.group) for i in numbers]
+    return [Source(opened.name(i), "", partial(opened.read, i, label=label), opened.group, True) for i in numbers]
 
 
 def _apart(slices: list[Source], taken: set[str]) -> list[Source]:
