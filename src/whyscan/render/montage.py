@@ -67,7 +67,7 @@ def montage(
 
 def _columns(count: int, height: int, width: int) -> int:
     """So many that the whole is about a third wider than high, and that the last row is not nearly empty."""
-    wanted = max(1, min(count, 16, math.ceil(math.sqrt(1.33 * count * height / width))))
+    wanted = min(count, 16, max(4, math.ceil(math.sqrt(1.33 * count * height / width))))
     return math.ceil(count / math.ceil(count / wanted))
 
 
