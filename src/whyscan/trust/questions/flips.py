@@ -1,0 +1,149 @@
+"""Question 4: which superpixels turn from positive to negative between two models, or between two classes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.trust import answer
+from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.thresholds import FEWEST, LEVEL, TURNED
+
+NUMBER = 4
+QUESTION = "Which superpixels turn from positive to negative between two models, or between two classes?"
+KINDS = {"models": "between models", "classes": "between classes", "seeds": "between seeds of one model"}
+
+
+def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
+    """Of a table of flips: rows with kind ("models", "classes" or "seeds"), method, a, b, content, group and what
+    `trust.flipping.flip_row` gives. Those between seeds say how much turns for no reason."""
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind and row["lost"] is not None for row in table)]
+    if not any(kind != "seeds" for kind in kinds):
+        why = "no two explanations had superpixels with a clear sign" if table else "no superpixel method was compared"
+        return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}.")
+    lines = {(kind, pair): _mean(_rows(table, kind, pair), pair) for kind in kinds for pair in _pairs(table, kind)}
+    evidence: list[Finding] = []
+    parts: list[tuple[str, str]] = []
+    for (kind, pair), line in lines.items():
+        evidence.append(line)
+        rows = _rows(table, kind, pair)
+        evidence += _places(rows, pair)
+        if kind == "seeds":
+            continue
+        against = _against_seeds(table, rows)
+        if against is not None:
+            evidence.append(answer.finding(f"{_name(pair)}: beyond what turns between seeds", against, share=True))
+        parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, against)))
+    words = [word for _, word in parts]
+    verdict: Word = next((each for each in ("yes", "too few to tell", "no") if each in words), "not measured")
+    return Answer(
+        NUMBER, QUESTION, verdict, _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts),
+        ("Only superpixels whose sign is clear in both explanations count; shares are of their area.",),
+        _figure(evidence),
+    )  # fmt: skip
+
+
+Pair = tuple[str, str, str]
+
+
+def _pairs(table: Sequence[Mapping[str, Any]], kind: str) -> list[Pair]:
+    """(method, a, b)"""
+    return list(dict.fromkeys((str(r["method"]), str(r["a"]), str(r["b"])) for r in table if r["kind"] == kind))
+
+
+def _rows(table: Sequence[Mapping[str, Any]], kind: str, pair: Pair) -> list[Mapping[str, Any]]:
+    return [
+        row
+        for row in table
+        if row["kind"] == kind and (row["method"], row["a"], row["b"]) == pair and row["lost"] is not None
+    ]
+
+
+def _name(pair: Pair) -> str:
+    method, a, b = pair
+    return f"{method}, {a} to {b}"
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
+    numbers, groups = np.array([row["lost"] for row in rows], float), [str(row["group"]) for row in rows]
+    if not rows:
+        return Finding(f"{_name(pair)}: positive turned negative", None, share=True, reason="nothing had a clear sign")
+    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+    return Finding(f"{_name(pair)}: positive turned negative", float(numbers.mean()), answer.number(low),
+                   answer.number(high), len(set(groups)), share=True)  # fmt: skip
+
+
+def _places(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[Finding]:
+    """The same within the tumour, the brain and so on."""
+    found = []
+    for place in dict.fromkeys(name for row in rows for name in row.get("places") or {}):
+        inside = [row for row in rows if (row.get("places") or {}).get(place) is not None]
+        if inside:
+            numbers = np.array([row["places"][place] for row in inside], float)
+            groups = [str(row["group"]) for row in inside]
+            low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+            found.append(Finding(f"{_name(pair)}: of the {place}", float(numbers.mean()), answer.number(low),
+                                 answer.number(high), len(set(groups)), share=True))  # fmt: skip
+    return found
+
+
+def _against_seeds(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Difference | None:
+    """Paired with the same method's flips between seeds, on the scans that have both."""
+    base: dict[tuple[str, str], list[float]] = {}
+    for row in table:
+        if row["kind"] == "seeds" and row["lost"] is not None:
+            base.setdefault((str(row["method"]), str(row["content"])), []).append(float(row["lost"]))
+    both = [row for row in rows if (row["method"], row["content"]) in base]
+    if not both:
+        return None
+    ours = np.array([row["lost"] for row in both], float)
+    theirs = np.array([np.mean(base[row["method"], row["content"]]) for row in both])
+    return paired(ours, theirs, [str(row["group"]) for row in both])
+
+
+def _word(line: Finding, against: Difference | None) -> str:
+    if against is not None:
+        return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[answer.judge(against)]
+    if line.value is None or line.low is None or line.high is None or (line.n or 0) < FEWEST.value:
+        return "too few to tell"
+    if line.low > TURNED.value:
+        return "yes"
+    return "no" if line.high <= TURNED.value else "too few to tell"
+
+
+def _sentence(
+    table: Sequence[Mapping[str, Any]], lines: Mapping[tuple[str, Pair], Finding], words: Mapping[str, str]
+) -> str:
+    told = []
+    for kind in ("models", "classes"):
+        some = [(pair, line) for (of, pair), line in lines.items() if of == kind and line.value is not None]
+        for pair, line in some[:2]:
+            interval = answer.between(line.low, line.high, scale=100, digits=0, unit=" %")
+            text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
+            text += f"turns from positive to negative in {pair[0]}"
+            tumour = [r["places"]["tumour"] for r in _rows(table, kind, pair)
+                      if (r.get("places") or {}).get("tumour") is not None]  # fmt: skip
+            if tumour:
+                text += f"; of the tumour's area {answer.percent(float(np.mean(tumour)))}"
+            word = words[f"{KINDS[kind]}, {_name(pair)}"]
+            told.append(f"{text} ({'too few to tell whether that is chance' if 'few' in word else _reads(word)}).")
+    seeds = [line.value for (kind, _), line in lines.items() if kind == "seeds" and line.value is not None]
+    if seeds:
+        told.append(f"Between two seeds of one model it is {answer.percent(float(np.mean(seeds)))}.")
+    return " ".join(told)
+
+
+def _reads(word: str) -> str:
+    return "more than chance" if word == "yes" else f"no more than chance at p = {LEVEL.value}, or too little to see"
+
+
+def _figure(evidence: Sequence[Finding]) -> dict[str, Any]:
+    entries = [
+        answer.dot(line.name, line.value, line.low, line.high)
+        for line in evidence
+        if line.value is not None and line.low is not None and line.high is not None and not line.signed
+    ]
+    return answer.dots("Area that turns from positive to negative", "share", entries, reference=None)

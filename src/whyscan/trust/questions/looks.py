@@ -1,0 +1,185 @@
+"""Question 1: does the accurate model look at the tumour more than the weak one?
+
+The share of positive attribution that lies in the tumour has no unit, so two models can be laid side by side. It is
+compared on the same scans and for the same class (the true one), and once more on the scans that both models get
+right: where the difference is gone there, the weak model is less accurate; where it stays, it looks elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.tests import holm
+from whyscan.trust import answer, select
+from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.names import AUC, ENERGY, ENERGY_CHANCE, POINTING, is_null
+from whyscan.trust.select import Told
+from whyscan.trust.table import Row
+
+NUMBER = 1
+QUESTION = "Does the accurate model look at the tumour more than the weak one?"
+
+
+def looks(rows: Sequence[Row], best: str | None, weak: str | None) -> Answer:
+    """See the module's docstring."""
+    if not best or not weak or best == weak:
+        return _unmeasured("There are not two models to compare.")
+    told = select.predictions(rows)
+    own = select.main_rows(rows)
+    pairs = select.matched(select.real(select.values(own, ENERGY)), best, weak)
+    if not pairs:
+        return _unmeasured("No scan has a tumour mask on which both models' maps were measured.")
+    both = {key for key in pairs if told[best, key[1]].right and told[weak, key[1]].right}
+    whole, right = _test(pairs, told, best), _test({key: pairs[key] for key in both}, told, best)
+    chance = _mean(select.values(own, ENERGY_CHANCE), best)
+    ours, theirs = (_side(pairs, told, best, side) for side in (0, 1))
+    of_all, of_right = answer.judge(whole), answer.judge(right)
+    found = [
+        replace(ours, name=f"{best}: share of positive attribution in the tumour", chance=chance),
+        replace(theirs, name=f"{weak}: the same, on the same scans", chance=chance),
+        answer.finding(f"difference, {whole.n} groups of scans", whole, share=True),
+        answer.finding("difference where both are right", right, share=True),
+        *_methods(pairs, told, best),
+        *_others(own, told, best, weak),
+        *_nulls(own, told),
+    ]
+    verdict: Word = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[of_all]  # type: ignore[assignment]
+    return Answer(
+        NUMBER,
+        QUESTION,
+        verdict,
+        _sentence(best, weak, ours, theirs, whole, right, chance),
+        tuple(found),
+        (("on all scans", _word(of_all)), ("where both are right", _word(of_right))),
+        ("The lesion's share of the image is what a map spread evenly would put there.",),
+        _figure(pairs, told, best, weak, chance),
+    )
+
+
+def _unmeasured(why: str) -> Answer:
+    return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}")
+
+
+def _word(judged: str) -> str:
+    return {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}[judged]
+
+
+def _test(pairs: Mapping[tuple[str, str], tuple[float, float]], told: Mapping[Any, Told], model: str) -> Difference:
+    """Each scan's mean over the methods that both models have on it."""
+    scans = sorted({scan for _, scan in pairs})
+    means = [np.mean([pair for (_, at), pair in pairs.items() if at == scan], axis=0) for scan in scans]
+    table = np.array(means).reshape(-1, 2)
+    return paired(table[:, 0], table[:, 1], [told[model, scan].group for scan in scans])
+
+
+def _side(
+    pairs: Mapping[tuple[str, str], tuple[float, float]], told: Mapping[Any, Told], model: str, side: int
+) -> Finding:
+    of: dict[str, list[float]] = {}
+    for (_, scan), pair in pairs.items():
+        of.setdefault(scan, []).append(pair[side])
+    means, groups = np.array([np.mean(each) for each in of.values()]), [told[model, scan].group for scan in of]
+    low, high = mean_interval(means, groups, rng=np.random.default_rng(0))
+    return Finding("", float(means.mean()), answer.number(low), answer.number(high), len(set(groups)), share=True)
+
+
+def _mean(found: Mapping[select.Key, float], model: str) -> float | None:
+    mine = [value for (name, method, _), value in found.items() if name == model and not is_null(method)]
+    return float(np.mean(mine)) if mine else None
+
+
+def _methods(
+    pairs: Mapping[tuple[str, str], tuple[float, float]], told: Mapping[Any, Told], model: str
+) -> list[Finding]:
+    """The same for each method alone, corrected for their number."""
+    names = list(dict.fromkeys(method for method, _ in pairs))
+    tested = [_test({key: pair for key, pair in pairs.items() if key[0] == name}, told, model) for name in names]
+    corrected = holm([each.p for each in tested])
+    found = [answer.finding(f"difference, {name}", each, share=True) for name, each in zip(names, tested, strict=True)]
+    return [
+        replace(each, corrected=float(p), correction="Holm") if each.p is not None else each
+        for each, p in zip(found, corrected, strict=True)
+    ]
+
+
+def _others(own: Sequence[Row], told: Mapping[Any, Told], best: str, weak: str) -> list[Finding]:
+    """Other ways to ask where the map lies."""
+    found = []
+    for metric, share in ((POINTING, True), (AUC, False)):
+        pairs = select.matched(select.real(select.values(own, metric)), best, weak)
+        if pairs:
+            found.append(answer.finding(f"difference of {metric}", _test(pairs, told, best), share=share))
+    return found
+
+
+def _nulls(own: Sequence[Row], told: Mapping[Any, Told]) -> list[Finding]:
+    """What explanations that know nothing of the model get."""
+    found = []
+    values = select.values(own, ENERGY)
+    for name in [each for each in select.methods(values) if is_null(each)]:
+        of = {scan: value for (_, method, scan), value in values.items() if method == name}
+        groups = [next(each.group for (_, at), each in told.items() if at == scan) for scan in of]
+        numbers = np.array(list(of.values()))
+        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+        found.append(
+            Finding(f"{name}: share in the tumour", float(numbers.mean()), answer.number(low), answer.number(high),
+                    len(set(groups)), share=True)
+        )  # fmt: skip
+    return found
+
+
+def _sentence(
+    best: str, weak: str, ours: Finding, theirs: Finding, whole: Difference, right: Difference, chance: float | None
+) -> str:
+    told = [
+        f"Of the positive attribution, {best} puts {answer.percent(ours.value)} into the tumour and {weak} "
+        f"{answer.percent(theirs.value)}, on the same scans ({answer.points(whole)})."
+    ]
+    if chance is not None:
+        told.append(f"An even spread would put {answer.percent(chance)} there.")
+    told.append(_reading(weak, whole, right))
+    return " ".join(told)
+
+
+def _reading(weak: str, whole: Difference, right: Difference) -> str:
+    of_all, of_right = answer.judge(whole), answer.judge(right)
+    if of_all == "too few":
+        return f"Too few to tell: {answer.enough(whole)}."
+    if of_all == "none":
+        return "No difference, and a medium one would have shown."
+    if of_all == "less":
+        return "So the more accurate model looks at the tumour less: its accuracy comes from elsewhere in part."
+    figures = answer.points(right)
+    if of_right == "more":
+        return f"Where both are right it is {figures}: {weak} is not only less accurate, it looks elsewhere."
+    if of_right == "too few":
+        return f"Whether {weak} looks elsewhere or is only less accurate cannot be told: {answer.enough(right)}."
+    if of_right == "none":
+        return f"Where both are right it is {figures}: {weak} looks elsewhere only where it errs."
+    return f"Where both are right it is {figures}: there {weak} looks at the tumour more."
+
+
+def _figure(
+    pairs: Mapping[tuple[str, str], tuple[float, float]],
+    told: Mapping[Any, Told],
+    best: str,
+    weak: str,
+    chance: float | None,
+) -> dict[str, Any]:
+    entries = []
+    for method in dict.fromkeys(method for method, _ in pairs):
+        some = {key: pair for key, pair in pairs.items() if key[0] == method}
+        for side, model in enumerate((best, weak)):
+            each = _side(some, told, best, side)
+            assert each.value is not None
+            low, high = (each.value if end is None else end for end in (each.low, each.high))
+            entries.append(answer.dot(method, each.value, low, high, model, chance))
+    return answer.dots(
+        "Share of positive attribution in the tumour, same scans", "share", entries, reference=chance,
+        note="The line is the tumour's share of the image: an even spread." if chance is not None else "",
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""The questions, on tables with planted answers: a planted difference is found, a null is not, too few says so."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import planted
+from planted import BEST, WEAK
+
+from whyscan.trust.answer import plain
+from whyscan.trust.questions.agreement import agreement
+from whyscan.trust.questions.errors import errors
+from whyscan.trust.questions.flips import flips
+from whyscan.trust.questions.layers import layers
+from whyscan.trust.questions.looks import looks
+
+
+def parts(answer):
+    return dict(answer.parts)
+
+
+def test_looks_elsewhere_even_where_both_are_right():
+    found = looks(planted.rows(gap=0.15), BEST, WEAK)
+    assert found.verdict == "yes" and "looks elsewhere." in found.sentence
+    assert parts(found) == {"on all scans": "more", "where both are right": "more"}
+    difference = next(each for each in found.evidence if each.name.startswith("difference, 60"))
+    assert difference.low < 0.15 < difference.high and difference.p < 0.001
+    assert "5 %" in found.sentence  # the chance level
+
+
+def test_less_accurate_is_not_looking_elsewhere():
+    found = looks(planted.rows(n=160, gap=0.15, gap_when_right=0.0, wrong=0.5), BEST, WEAK)
+    assert found.verdict == "yes" and "elsewhere only where it errs" in found.sentence
+    assert parts(found)["where both are right"] == "no difference"
+
+
+def test_no_difference_and_too_few():
+    assert looks(planted.rows(n=80, gap=0.0, seed=3), BEST, WEAK).verdict == "no"
+    assert looks(planted.rows(n=12, gap=0.0, seed=1), BEST, WEAK).verdict == "too few to tell"
+    assert looks(planted.rows(n=4), BEST, WEAK).verdict == "too few to tell"
+    assert looks(planted.rows(gap=-0.1), BEST, WEAK).verdict == "no"
+
+
+def test_one_model_or_no_mask_is_not_measured():
+    rows = planted.rows(n=10)
+    assert looks(rows, BEST, BEST).verdict == "not measured"
+    assert looks(rows, BEST, None).verdict == "not measured"
+    assert looks([row for row in rows if "lesion" not in row.metric], BEST, WEAK).verdict == "not measured"
+    assert looks([], BEST, WEAK).verdict == "not measured"
+
+
+def test_wrong_predictions_that_look_elsewhere_are_found_and_predicted():
+    found = errors(planted.rows(n=120, telling=0.15, wrong=0.6), BEST)
+    assert found.verdict == "yes"
+    assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "yes"
+    added = next(e for e in found.evidence if e.name == f"{BEST}: AUROC for an error, added by metrics without a mask")
+    assert added.low > 0.1
+    assert "explanations add +" in found.sentence
+
+
+def test_maps_that_do_not_know_of_errors_predict_none():
+    found = errors(planted.rows(n=200, telling=0.0, gap=0.0, gap_when_right=0.0, wrong=0.8), BEST)
+    assert found.verdict == "no"
+    assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "no"
+
+
+def test_hardly_any_error_is_too_few():
+    found = errors(planted.rows(n=30, wrong=0.1), BEST)
+    assert found.verdict == "too few to tell" and "Too few" in found.sentence
+    assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "too few to tell"
+    assert errors([], BEST).verdict == "not measured"
+
+
+def test_layers():
+    found = layers(planted.layered(), BEST, WEAK)
+    assert found.verdict == "yes"
+    assert "20 of 160 layer maps are blank (20 × negative everywhere)" in found.sentence
+    assert "conv4 (layer 4 of 4)" in found.sentence
+    ends = next(each for each in found.evidence if each.name == f"{BEST}: energy in lesion, last layer less first")
+    assert ends.low < 0.3 < ends.high and ends.n == 20
+    assert layers(planted.layered(n=120, rise=0.0, blank_first=False), BEST, WEAK).verdict == "no"
+    assert layers(planted.layered(n=5, rise=0.0), BEST, WEAK).verdict == "too few to tell"
+    assert layers(planted.rows(n=5), BEST, WEAK).verdict == "not measured"
+
+
+def test_layers_in_a_given_order_and_likeness():
+    likeness = [{"model": BEST, "layer": "conv1", "content": f"c{i}", "value": 0.1} for i in range(9)]
+    likeness += [{"model": BEST, "layer": "conv4", "content": f"c{i}", "value": 0.6 + i / 100} for i in range(9)]
+    turned = dict.fromkeys((BEST, WEAK), tuple(reversed(planted.LAYERS)))
+    found = layers(planted.layered(), BEST, WEAK, turned, likeness)
+    ends = next(each for each in found.evidence if "likeness" in each.name)
+    assert ends.value == pytest.approx(-0.54)
+
+
+def test_flips():
+    found = flips(planted.flips())
+    assert found.verdict == "yes" and "of the tumour's area 30 %" in found.sentence and "seeds" in found.sentence
+    assert flips(planted.flips(lost=0.05)).verdict == "no"
+    assert flips(planted.flips(n=4)).verdict == "too few to tell"
+    without = [row for row in planted.flips() if row["kind"] == "models"]
+    assert flips(without).verdict == "yes"
+    assert flips([]).verdict == flips([{**without[0], "lost": None}]).verdict == "not measured"
+
+
+def test_agreement():
+    rows = planted.rows()
+    found = agreement(rows, planted.agreements(level=0.7, truth=0.3), BEST)
+    assert found.verdict == "yes"
+    assert parts(found)[f"{BEST}: agreement goes with being right"] == "yes"
+    assert parts(found)[f"{BEST}: more in the tumour than in the brain"] == "yes"
+    low = agreement(rows, planted.agreements(n=180, level=0.2), BEST)
+    assert low.verdict == "no" and "different pictures" in low.sentence
+    assert parts(low)[f"{BEST}: agreement goes with being right"] == "no"
+    assert agreement(rows, planted.agreements(n=3), BEST).verdict == "too few to tell"
+    assert agreement(rows, [], BEST).verdict == "not measured"
+
+
+def test_every_answer_is_json_and_no_p_value_stands_alone():
+    rows = planted.rows()
+    for found in (looks(rows, BEST, WEAK), errors(rows, BEST), layers(planted.layered(), BEST, WEAK),
+                  flips(planted.flips()), agreement(rows, planted.agreements(), BEST)):  # fmt: skip
+        document = plain(found.row())
+        json.dumps(document, allow_nan=False)
+        for line in document["evidence"]:
+            assert line["p"] is None or (line["low"] is not None and line["high"] is not None)
+        assert document["figure"]
