@@ -21,12 +21,15 @@ from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
+from whyscan.records import files
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 from whyscan.records.volume import VolumeSummary, montage, summarise_volume
 from whyscan.report import page
 from whyscan.study import demo as demonstration
+from whyscan.study import doctor as doctoring
+from whyscan.study import doctor_words
 from whyscan.study import run as stages
 from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
@@ -53,6 +56,7 @@ __all__ = [
     "compare",
     "consensus",
     "demo",
+    "doctor",
     "explain",
     "explain_layers",
     "explain_many",
@@ -186,6 +190,54 @@ def study(
     run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
     page.write(run)
     return run
+
+
+def doctor(
+    model: str | Path | Classifier,
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    scans: int = doctoring.SCANS,
+    seed: int = 0,
+    progress: Progress = quiet,
+    **opening: Any,
+) -> Mapping[str, Any]:
+    """What a model is, what can be explained of it; with data, which scaling and class order its answers fit.
+
+    Args:
+        model: a file, a model folder, or a classifier.
+        data: labelled scans: a folder per class, or a CSV.
+        out: a folder; gets doctor.json, doctor.txt and, with data, doctor.png.
+        scans: how many of them are tried.
+        seed: of their choice and of the bootstrap.
+        opening: how a file is opened: arguments of `load`.
+
+    Returns:
+        The document of doctor.json: "model", "methods", "checkup" (None without data), "unchecked" (why there is no
+        checkup although there are data) and "text", its lines for a person.
+
+    Raises:
+        BadModel, BadData, BadInput: see their texts.
+        BadRun: the folder cannot be written to.
+    """
+    catalogue = None if data is None else open_catalogue(Path(data))
+    given = model if isinstance(model, Classifier) else Given(Path(model), opening)
+    facts, methods, found, unchecked = doctoring.diagnose(given, catalogue, scans=scans, seed=seed, progress=progress)
+    lines = doctor_words.model_lines(facts, methods)
+    if found is not None:
+        lines += ["", *doctor_words.checkup_lines(found)]
+    document = {
+        "model": facts.row(), "methods": methods, "checkup": None if found is None else found.row(),
+        "unchecked": unchecked, "text": lines,
+    }  # fmt: skip
+    if out is not None:
+        folder = Path(out)
+        files.write_json(folder / "doctor.json", document)
+        files.write_text(folder / "doctor.txt", "\n".join(lines) + "\n")
+        if found is not None:
+            picture = doctor_words.picture(found, facts.name, len(facts.classes))
+            files.write_bytes(folder / "doctor.png", picture)
+    return document
 
 
 def report(run: str | Path) -> Path:

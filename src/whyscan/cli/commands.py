@@ -231,6 +231,38 @@ def explain(
         raise SystemExit(1)
 
 
+def doctor(
+    model: Annotated[Path, typer.Argument(help="A model's file or folder.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Labelled scans: which scaling and class order fit them?")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write doctor.json, .txt and .png there.")] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="A,B,... or a file of class names.")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", min=1, help="Pixels a side.")] = None,
+    preprocess: Annotated[
+        str, typer.Option("--preprocess", help="auto, /255, x/127.5-1, imagenet, caffe or 0..255.")
+    ] = "auto",
+    fit: Annotated[str, typer.Option("--fit", help="stretch or pad.")] = "stretch",
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
+    scans: Annotated[int, typer.Option("--scans", min=1, help="How many labelled scans are tried.")] = 100,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Say what a model is, what can be explained of it and, with data, what its answers fit."""
+    with console.exits(json), console.bars() as progress:
+        from whyscan import api
+
+        _own_process()
+        asked = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit,
+                 "backbone": backbone}  # fmt: skip
+        opening = {name: value for name, value in asked.items() if value not in (None, "auto", "stretch")}
+        found = api.doctor(model, data, out=out, scans=scans, seed=seed, progress=progress, **opening)
+    if json:
+        console.say_json(found)
+        return
+    console.say(*found["text"])
+
+
 def methods(json: Json = False) -> None:
     """List the methods of explanation, what each needs, and its settings."""
     with console.exits(json):
@@ -333,7 +365,7 @@ def demo(
     _say_study(run.report_path, comparison, json)
 
 
-COMMANDS = (audit, train, compare, explain, export, methods, report, study, demo)
+COMMANDS = (doctor, audit, train, compare, explain, export, methods, report, study, demo)
 
 
 def _say_volumes(volumes: list[dict[str, Any]]) -> None:

@@ -1,0 +1,136 @@
+"""Which scans a trust run looks at, and which model may speak about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from whyscan.data.catalogue import Catalogue
+from whyscan.data.split import SplitRow
+from whyscan.errors import BadRun
+from whyscan.models import checkpoint
+from whyscan.models.classifier import Classifier
+from whyscan.records.predictions import Predictions
+from whyscan.records.run import Run
+from whyscan.study import folds
+
+HELD_OUT = "held out"
+OUT_OF_FOLD = "out of fold"
+WRONG_SHARE = 0.5
+"""At most this share of a class's scans are ones that a model got wrong: there are few, and they answer question 2."""
+
+Opened = Callable[[], Classifier]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One scan of a trust run.
+
+    Attributes:
+        row: its row of the split.
+        speakers: by model, what opens the classifier that did not train on it.
+        keys: by model, a name for that classifier: scans with the same one are explained together.
+    """
+
+    row: SplitRow
+    speakers: Mapping[str, Opened]
+    keys: Mapping[str, str]
+
+
+def choose(
+    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str], *, scans: int, seed: int
+) -> tuple[list[Chosen], str]:
+    """Scans that none of the models was trained on, by class, half of them wrong where there are so many.
+
+    Where every model has folds, the training part is asked, each scan of the model that did not see it: most known
+    tumours are there. Else validation, holdout and the clean test.
+
+    Returns:
+        The scans in an order whose every beginning is such a sample too, and how they were drawn, for the reader.
+
+    Raises:
+        BadRun: nothing is held out.
+    """
+    where, pool, said = _pool(run, rows, models)
+    if not pool:
+        raise BadRun("no scan that the models did not train on", "scans held out, or `train --folds 5`", "add folds")
+    masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
+    labels = sorted({row.label for row in pool})
+    random = np.random.default_rng(seed)
+    share = -(-scans // len(labels))
+    columns = [_of_class([row for row in pool if row.label == label], said, masks, share, random) for label in labels]
+    order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
+    speakers = {name: _speakers(run, where, name) for name in models}
+    chosen = [
+        Chosen(
+            row,
+            {name: speaker(row.path)[0] for name, speaker in speakers.items()},
+            {name: speaker(row.path)[1] for name, speaker in speakers.items()},
+        )
+        for row in order
+    ]
+    return chosen, _sentence(where, len(order), len(pool), seed)
+
+
+def _pool(
+    run: Run, rows: Sequence[SplitRow], models: Sequence[str]
+) -> tuple[str, list[SplitRow], Sequence[Predictions]]:
+    by_path = {row.path: row for row in rows}
+    try:
+        said = [folds.predictions(run, name) for name in models]
+        where = OUT_OF_FOLD
+    except BadRun:  # no folds: the ordinary case
+        said = [run.predictions(name) for name in models]
+        where = HELD_OUT
+    known = set(said[0].paths).intersection(*(each.paths for each in said))
+    pool = [by_path[path] for path in said[0].paths if path in known and path in by_path]
+    if where == HELD_OUT:
+        pool = [row for row in pool if row.split in ("validation", "holdout", "test") and not row.leaked]
+    return where, pool, said
+
+
+def _of_class(
+    rows: Sequence[SplitRow],
+    said: Sequence[Predictions],
+    masks: set[str],
+    share: int,
+    random: np.random.Generator,
+) -> list[SplitRow]:
+    """Scans with a known tumour first; wrong and right ones in turn, so that any beginning is balanced."""
+    wrong = {
+        path
+        for each in said
+        for path, label, p in zip(each.paths, each.labels, each.probabilities, strict=True)
+        if int(p.argmax()) != label
+    }
+    drawn = [rows[i] for i in random.permutation(len(rows))]
+    drawn.sort(key=lambda row: row.path not in masks)
+    sides = [[row for row in drawn if (row.path in wrong) == is_wrong] for is_wrong in (True, False)]
+    fewest = min(len(sides[0]), int(WRONG_SHARE * share))
+    turns = [row for pair in zip(sides[0][:fewest], sides[1], strict=False) for row in pair]
+    rest = [row for row in (*sides[1], *sides[0]) if row not in turns]
+    return [*turns, *rest][:share]
+
+
+def _speakers(run: Run, where: str, name: str) -> Callable[[str], tuple[Opened, str]]:
+    """Who of a model speaks about the scan of a path."""
+    if where == OUT_OF_FOLD:
+        of = folds.out_of_fold(run, name)
+        return lambda path: (of[path], f"{name} fold {of[path].number}")
+    folder = run.model_folder(name)
+    return lambda _: (lambda: checkpoint.load(folder), name)
+
+
+def _sentence(where: str, scans: int, pool: int, seed: int) -> str:
+    whose = (
+        "each judged and explained by the fold's model that did not train on it"
+        if where == OUT_OF_FOLD
+        else "validation, holdout and clean test"
+    )
+    return (
+        f"{scans} of {pool} scans ({whose}), the same number of each class as far as there are so many, up to half of "
+        f"them wrong for one of the models, known tumours first, drawn with seed {seed}. So shares over all of them "
+        "are not those of the data; right and wrong are reported apart."
+    )
