@@ -32,6 +32,8 @@ class Run:
     compare/compare.json     scores, pairs, best, weak
     explain/index.json       the gallery: which scans, which files
     shortcut/shortcut.json   the check of a planted cue, where there is one
+    trust/table.csv          every measured value of every explanation
+    trust/summary.json       what is made of it: verdicts and the answers to the questions
     results.csv              every measured figure, tidy
     report.html
     ```
@@ -76,6 +78,10 @@ class Run:
         return self.folder / "shortcut" / "shortcut.json"
 
     @property
+    def trust_path(self) -> Path:
+        return self.folder / "trust" / "summary.json"
+
+    @property
     def results_path(self) -> Path:
         return self.folder / "results.csv"
 
@@ -111,6 +117,10 @@ class Run:
     def shortcut(self) -> Mapping[str, Any] | None:
         """What the check of a planted cue found, or None where none was planted."""
         return _mapping(self.shortcut_path) if self.shortcut_path.is_file() else None
+
+    def trust(self) -> Mapping[str, Any] | None:
+        """What was made of the table of trust, or None where nothing was judged."""
+        return _mapping(self.trust_path) if self.trust_path.is_file() else None
 
     def models(self) -> list[str]:
         """The names of the models that are whole, in alphabetical order."""

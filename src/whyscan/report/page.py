@@ -13,7 +13,7 @@ from markupsafe import Markup
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.render import colour, overlay
-from whyscan.report import captions, comparison, findings, gallery, provenance, shortcut, summary, training
+from whyscan.report import captions, comparison, findings, gallery, provenance, shortcut, summary, training, trust
 from whyscan.report.words import LEVELS, Names, private
 
 
@@ -33,17 +33,18 @@ def write(run: Run) -> Path:
 def html(run: Run) -> str:
     """The page as text. A stage that has not run is said to be missing."""
     manifest, audit, compared, index = run.manifest(), run.audit(), run.comparison(), run.gallery()
-    misled = run.shortcut()
+    misled, judged = run.shortcut(), run.trust()
     names = Names.of(files.read_rows(run.splits_path) if run.splits_path.is_file() else [])
     content: dict[str, Any] = {
         "data": private(str(manifest.get("data") or (audit or {}).get("name") or "unnamed data")),
         "date": provenance.date(manifest),
         "version": str(manifest.get("whyscan", "")),
         "asked": provenance.asked(manifest),
-        "short": summary.section(audit, compared, index, misled),
+        "short": summary.section(audit, compared, index, misled, judged),
         "audit": findings.section(audit, names) if audit else None,
         "training": training.section(run, compared),
         "comparison": comparison.section(compared) if compared else None,
+        "trust": trust.section(judged) if judged else None,
         "gallery": gallery.section(run, index, names) if index else None,
         "shortcut": shortcut.section(run, misled) if misled else None,
         "provenance": provenance.section(run, manifest, audit, compared, index),

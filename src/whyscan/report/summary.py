@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whyscan.report import comparison, findings, shortcut
+from whyscan.report import comparison, findings, shortcut, trust
 from whyscan.report.words import SUBSETS, Figure, figure, percent, plain, plural, points
 
 _SHOWN = 4
@@ -26,6 +26,7 @@ def section(
     compared: Mapping[str, Any] | None,
     gallery: Mapping[str, Any] | None,
     misled: Mapping[str, Any] | None,
+    judged: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Whatever has run so far, in short."""
     level = findings.worst(audit) if audit else "note"
@@ -37,6 +38,8 @@ def section(
         "more": max(0, len(found) - _SHOWN),
         "tiles": _tiles(audit, compared),
         "best": _best(compared) if compared else None,
+        "trust": trust.headline(judged) if judged else None,
+        "pictured": bool((gallery or {}).get("scans")),
         "energy": _energy(gallery),
         "shortcut": shortcut.headline(misled) if misled else None,
         "cautions": _cautions(audit, compared),

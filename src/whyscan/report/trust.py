@@ -1,0 +1,130 @@
+"""The trust section: the verdict in words first, then seven questions, each with its answer, figure and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from whyscan.render import charts, figures
+from whyscan.report.words import Figure, p_value, private
+
+GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
+WORDS = {"yes": "ok", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
+         "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
+STATES = ("usable", "blank", "constant", "fails sanity", "unstable", "not converged", "off-tissue", "not measured")
+
+
+def section(document: Mapping[str, Any]) -> dict[str, Any]:
+    """trust/summary.json as what the template shows."""
+    return {
+        **headline(document),
+        "scans": document.get("scans", 0),
+        "groups": document.get("groups", 0),
+        "sampling": private(str(document.get("sampling") or "")),
+        "methods": [_method(each) for each in document.get("methods") or []],
+        "states": STATES,
+        "nulls": [str(name) for name in document.get("nulls") or []],
+        "failed": [{**each, "reason": private(str(each.get("reason", "")))} for each in document.get("failed") or []],
+        "questions": [_question(each) for each in document.get("questions") or []],
+        "thresholds": [(name, each) for name, each in (document.get("thresholds") or {}).items()],
+    }
+
+
+def headline(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands on the first page: the verdict, then one line a question."""
+    return {
+        "level": GRADES.get(str(document.get("grade")), "note"),
+        "verdict": str(document.get("headline") or ""),
+        "words": [
+            (int(each["number"]), str(each["question"]), str(each["verdict"]), WORDS.get(str(each["verdict"]), "note"))
+            for each in document.get("questions") or []
+        ],
+    }
+
+
+def _method(each: Mapping[str, Any]) -> dict[str, Any]:
+    states = each.get("states") or {}
+    return {
+        "model": str(each["model"]),
+        "method": str(each["method"]),
+        "grade": str(each["grade"]),
+        "level": GRADES.get(str(each["grade"]), "note"),
+        "reasons": [str(reason) for reason in each.get("reasons") or []],
+        "states": [int(states.get(state, 0)) for state in STATES],
+        "evidence": [_line(line) for line in each.get("evidence") or []],
+    }
+
+
+def _question(each: Mapping[str, Any]) -> dict[str, Any]:
+    data = each.get("figure") or {}
+    return {
+        "number": int(each["number"]),
+        "question": str(each["question"]),
+        "verdict": str(each["verdict"]),
+        "level": WORDS.get(str(each["verdict"]), "note"),
+        "sentence": private(str(each["sentence"])),
+        "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
+        "notes": [str(note) for note in each.get("notes") or []],
+        "evidence": [_line(line) for line in each.get("evidence") or []],
+        "chart": _chart(data, int(each["number"])),
+        "title": str(data.get("title") or ""),
+        "note": str(data.get("note") or ""),
+        "card": _card(data) if data.get("kind") == "card" else None,
+    }
+
+
+def _card(data: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [[private(str(cell)) for cell in row] for row in data.get("rows") or []]
+    return {
+        "columns": [str(each) for each in data.get("columns") or []],
+        "rows": [(row, WORDS.get(row[3], "note")) for row in rows],
+    }
+
+
+def _chart(data: Mapping[str, Any], number: int) -> Markup | None:
+    drawn = charts.chart(data)
+    if drawn is None:
+        return None
+    told = f"Question {number}. {data.get('title') or ''}: {_told(data)}"
+    return Markup(figures.to_svg(drawn, name=told))
+
+
+def _told(data: Mapping[str, Any]) -> str:
+    """The chart in words, for those who do not see it."""
+    if data.get("kind") == "dots":
+        return "; ".join(
+            f"{each['label']} {each.get('series') or ''} {each['value']:.2f}".replace("  ", " ")
+            for each in data.get("entries") or []
+        )
+    if data.get("kind") == "profiles":
+        return "; ".join(str(panel["title"]) for panel in data.get("panels") or [])
+    return "the numbers stand in its cells"
+
+
+def _line(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": str(row["name"]),
+        "figure": _figure(row),
+        "chance": "" if row.get("chance") is None else _number(row["chance"], bool(row.get("share")), False),
+        "p": "" if row.get("p") is None else p_value(row["p"]),
+        "corrected": "" if row.get("corrected") is None else f"{p_value(row['corrected'])} ({row.get('correction')})",
+        "effect": "" if row.get("effect") is None else f"{_number(row['effect'], False, True)} ({row.get('measure')})",
+        "n": row.get("n"),
+    }
+
+
+def _figure(row: Mapping[str, Any]) -> Figure:
+    if row.get("value") is None:
+        return Figure("not measured", note=str(row.get("reason") or ""), measured=False)
+    share, signed = bool(row.get("share")), bool(row.get("signed"))
+    low, high = row.get("low"), row.get("high")
+    ends = "" if low is None or high is None else f"{_number(low, share, signed)} to {_number(high, share, signed)}"
+    return Figure(_number(row["value"], share, signed), ends, str(row.get("reason") or ""))
+
+
+def _number(value: float, share: bool, signed: bool) -> str:
+    text = f"{100 * value:{'+' if signed else ''}.1f}" if share else f"{value:{'+' if signed else ''}.3f}"
+    unit = (" points" if signed else " %") if share else ""
+    return f"{text}{unit}".replace("-", "−")
