@@ -11,8 +11,9 @@ from whyscan.render import charts, figures
 from whyscan.report.words import Figure, p_value, private
 
 GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
-WORDS = {"yes": "ok", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
+WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
+"""An answer is no merit: yes and no have one colour. What is missing has another."""
 STATES = ("usable", "blank", "constant", "fails sanity", "unstable", "not converged", "off-tissue", "not measured")
 
 

@@ -132,6 +132,8 @@ def _made(spec: LayerSpec, call: Call, tensors: Sequence[Tensor], keras2: bool) 
 
 
 def _run(module: nn.Module, tensors: Sequence[Tensor], spec: LayerSpec) -> Any:
+    if isinstance(module, nn.BatchNorm2d) and tensors[0].ndim == 4 and tensors[0].shape[1] == module.num_features:
+        return tensors[0]  # it changes no shape; on the meta device torch would first import its compiler, for a second
     try:
         with torch.no_grad(), torch.device("meta"):
             out = module(*tensors)

@@ -20,7 +20,7 @@ from whyscan.trust.edits import EDITS
 from whyscan.trust.thresholds import CUE, FEWEST, TAIL
 
 NUMBER = 6
-QUESTION = "Which shortcut cues would have been enough, and does the model use them?"
+QUESTION = "Does the model use shortcut cues that would have been enough?"
 FEW = 10
 
 

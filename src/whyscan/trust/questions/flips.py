@@ -13,7 +13,7 @@ from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.thresholds import FEWEST, LEVEL, TURNED
 
 NUMBER = 4
-QUESTION = "Which superpixels turn from positive to negative between two models, or between two classes?"
+QUESTION = "Do superpixels turn from positive to negative between two models, or two classes, and which?"
 KINDS = {"models": "between models", "classes": "between classes", "seeds": "between seeds of one model"}
 
 

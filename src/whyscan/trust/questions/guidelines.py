@@ -19,7 +19,7 @@ from whyscan.trust.thresholds import SLOW
 from whyscan.trust.verdict import Judged
 
 NUMBER = 7
-QUESTION = "What is there of the five guidelines for clinical explainable AI?"
+QUESTION = "Is there evidence for each of the five guidelines for clinical explainable AI?"
 Status = Literal["measured", "attested", "missing", "not applicable"]
 
 

@@ -14,7 +14,7 @@ from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, is_null
 from whyscan.trust.table import Row
 
 NUMBER = 3
-QUESTION = "How do the layers differ, from shallow to deep?"
+QUESTION = "Do the layers differ, from shallow to deep, and how?"
 PROFILES = (ENERGY, AUC, DISCRIMINATIVE, BLANK)
 LEAST = 3
 """With fewer layers there is no profile."""
