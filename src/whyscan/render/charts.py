@@ -86,7 +86,7 @@ def matrix(data: Mapping[str, Any]) -> Figure:
     """A square of numbers from -1 to 1, shaded by their size; what was not measured is left white."""
     names = [shorten(str(name), 22, placeholder="…") for name in data["names"]]
     values = np.array([[np.nan if cell is None else float(cell) for cell in row] for row in data["values"]])
-    figure = figures._figure(0.62 * len(names) + 1.9, 0.5 * len(names) + 1.3)
+    figure = figures._figure(max(5.6, 0.62 * len(names) + 1.9), 0.5 * len(names) + 1.3)
     axis = figure.subplots()
     shades = LinearSegmentedColormap.from_list("shades", ["#d98324", "#ffffff", VALIDATION])
     axis.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=-1, vmax=1)

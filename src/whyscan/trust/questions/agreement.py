@@ -106,8 +106,13 @@ def _truth(known: Sequence[Mapping[str, Any]], model: str) -> More:
     found = apart(numbers, wrong, groups)
     area = ranking(~wrong, numbers, groups)
     word = answer.judge(found)
-    reads = {"more": "higher", "less": "lower", "none": "no different", "too few": "not to be told apart"}[word]
-    sentence = f"Agreement is {reads} where the prediction is right (right less wrong {answer.plainly(found)})"
+    reads = {"more": "higher", "less": "lower", "none": "no different", "too few": ""}[word]
+    sentence = (
+        "Whether agreement is higher where the prediction is right, there are too few scans to tell"
+        if word == "too few"
+        else f"Agreement is {reads} where the prediction is right"
+    )
+    sentence += f" (right less wrong {answer.plainly(found)})"
     sentence += f"; as a sign of being right its AUROC is {area.value:.2f} {answer.between(area.low, area.high)}."
     lines = [
         answer.finding(f"{model}: agreement, right less wrong", found),
@@ -127,7 +132,7 @@ def _plausible(rows: Sequence[Row], known: Sequence[Mapping[str, Any]], model: s
     energy = np.array([own[row["content"]] for row in both])
     found = apart(energy, agreed <= np.median(agreed), [str(row["group"]) for row in both])
     word = answer.judge(found)
-    reads = {"more": "more", "less": "less", "none": "no more", "too few": "perhaps more (too few to tell)"}[word]
+    reads = {"more": "more", "less": "less", "none": "no more", "too few": "too few scans tell whether more"}[word]
     sentence = f"Where methods agree more, {reads} of the attribution lies in the tumour ({answer.points(found)})."
     line = answer.finding(f"{model}: energy in the tumour, agreeing half less other half", found, share=True)
     return sentence, [line], [(f"{model}: agreement goes with the tumour", _yes(word))]

@@ -134,7 +134,7 @@ def _sentence(
 
 
 def _figures(line: Finding) -> str:
-    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0, unit=' %')}"
+    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
 
 
 def _audit(found: Sequence[Mapping[str, Any]]) -> str:

@@ -121,7 +121,7 @@ def _sentence(
     for kind in ("models", "classes"):
         some = [(pair, line) for (of, pair), line in lines.items() if of == kind and line.value is not None]
         for pair, line in some[:2]:
-            interval = answer.between(line.low, line.high, scale=100, digits=0, unit=" %")
+            interval = answer.between(line.low, line.high, scale=100, digits=0)
             text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
             text += f"turns from positive to negative in {pair[0]}"
             tumour = [r["places"]["tumour"] for r in _rows(table, kind, pair)
