@@ -144,7 +144,8 @@ def without_mirror(scan: Scan, head: Head) -> Scan | None:
     mirrored = np.roll(scan.region[:, ::-1], int(columns[0] + columns[-1] + 1 - scan.shape[1]), axis=1)
     if (mirrored & scan.region).any() or not mirrored.any():
         return None
-    return without_tumour(replace(scan, region=mirrored), head)
+    hidden = without_tumour(replace(scan, region=mirrored), head)
+    return None if hidden is None else replace(hidden, region=scan.region)
 
 
 EDITS: Mapping[str, Edit] = {
