@@ -14,6 +14,7 @@ from whyscan.trust import condition
 from whyscan.trust.agreeing import agreement_row
 from whyscan.trust.edits import EDITS
 from whyscan.trust.flipping import flip_row, on_regions, turned
+from whyscan.trust.layering import likeness
 
 CLASSES = ("a", "b")
 QUARTERS = (np.arange(8)[:, None] // 4 * 2 + np.arange(8) // 4).astype(np.int32)
@@ -156,3 +157,17 @@ def test_class_discriminativeness():
     assert condition.class_discriminativeness(alike).value == pytest.approx(0.0)
     assert condition.class_discriminativeness(opposed).value == pytest.approx(2.0)
     assert condition.class_discriminativeness(case(one, grid=np.stack([one, 0 * one]))).status == "skipped"
+
+
+def test_likeness_within_a_class():
+    rng = np.random.default_rng(0)
+    habit, other = rng.normal(size=(2, 8, 8)).astype(np.float32)
+    maps = [habit, 3 * habit + 1, -habit, other, np.zeros((8, 8)), np.full((5, 7), np.nan), habit]
+    labels, groups = ["a", "a", "a", "b", "a", "a", "c"], ["1", "2", "3", "4", "5", "6", "7"]
+    found = likeness(maps, labels, groups)
+    assert found[:3] == pytest.approx([0.0, 0.0, -1.0], abs=1e-6)  # 0: the mean of 1 and -1
+    assert np.isnan(found[3:]).all()
+    assert np.isnan(likeness(maps[:2], ["a", "a"], ["1", "1"])).all()  # copies
+    assert likeness([], [], []).size == 0
+    coarse = [each.repeat(4, 0).repeat(4, 1) for each in (habit, habit)]
+    assert likeness([habit, coarse[0]], ["a", "a"], ["1", "2"]) == pytest.approx([1, 1], abs=0.06)  # smoothed
