@@ -114,6 +114,9 @@ def test_edits_take_away_what_they_say():
     mark, tumour = (slice(2, 6), slice(2, 9)), scan.region
     for name in ("background", "corner marks"):
         assert np.allclose(made[name][mark], 0.02, atol=1e-6) and np.array_equal(made[name][head.head], kept[head.head])
+    assert np.allclose(made["border"][:2], 0.02, atol=1e-6) and np.array_equal(
+        made["border"][head.head], kept[head.head]
+    )
     assert made["background level"][~head.head].max() == 0
     assert np.allclose(made["skull"][head.head & ~head.brain], kept[head.brain].mean(), atol=1e-5)
     assert np.array_equal(made["skull"][head.brain], kept[head.brain])

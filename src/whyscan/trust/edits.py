@@ -71,16 +71,23 @@ def without_corners(scan: Scan, head: Head) -> Scan | None:
     return _filled(scan, corners & outside, [float(np.median(channel[outside])) for channel in scan.pixels])
 
 
-def without_border(scan: Scan, _: Head) -> Scan | None:
-    """A frame around the image, at the mean of the ring of pixels just inside it."""
+def without_border(scan: Scan, head: Head) -> Scan | None:
+    """A frame around the image, where it is not head, at the median of the ring of pixels just inside it.
+
+    The head is left alone where it is known: cutting it off would add a border instead of taking one away.
+    """
     height, width = scan.shape
     tall, wide = max(1, round(FRAME * height)), max(1, round(FRAME * width))
     if height <= 4 * tall or width <= 4 * wide:
         return None
     frame = np.ones(scan.shape, bool)
     frame[tall:-tall, wide:-wide] = False
-    ring = binary_dilation(frame, iterations=2) & ~frame
-    return _filled(scan, frame, [float(channel[ring].mean()) for channel in scan.pixels])
+    ring = binary_dilation(frame, iterations=3) & ~frame
+    if head.head is not None:
+        frame, ring = frame & ~head.head, ring & ~head.head
+    if not frame.any() or not ring.any():
+        return None
+    return _filled(scan, frame, [float(np.median(channel[ring])) for channel in scan.pixels])
 
 
 def without_skull(scan: Scan, head: Head) -> Scan | None:
