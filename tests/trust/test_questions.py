@@ -128,3 +128,20 @@ def test_every_answer_is_json_and_no_p_value_stands_alone():
         for line in document["evidence"]:
             assert line["p"] is None or (line["low"] is not None and line["high"] is not None)
         assert document["figure"]
+
+
+@pytest.mark.slow
+def test_false_alarms_are_rare_and_planted_answers_are_found():
+    """Tables without any difference, and with one: how often each is said to have one."""
+
+    def told(seed, telling):
+        rows = planted.rows(n=150, gap=0.0, telling=telling, wrong=0.5, seed=seed)
+        found = errors([row for row in rows if row.model == BEST], BEST)
+        return found.verdict == "yes", parts(found)[f"{BEST}: predicts errors beyond confidence"] == "yes"
+
+    nothing = [told(seed, 0.0) for seed in range(12)]
+    something = [told(seed, 0.03) for seed in range(100, 106)]
+    assert max(sum(each) for each in zip(*nothing, strict=True)) <= 3
+    assert min(sum(each) for each in zip(*something, strict=True)) >= 5
+    looked = [looks(planted.rows(n=40, gap=0.0, seed=seed), BEST, WEAK).verdict for seed in range(20)]
+    assert looked.count("yes") <= 4

@@ -34,6 +34,8 @@ OPEN = (
     names.SENSITIVITY,
 )  # fmt: skip
 """Metrics that anyone can take of a new scan."""
+GUESSING = 0.5
+"""AUROC of a guess."""
 COVERED = 0.8
 """A metric helps to predict only where it was measured on this share of the scans."""
 
@@ -100,8 +102,9 @@ class _Model:
     def _areas(self) -> dict[str, Ranking]:
         odds = np.log(np.clip(self.confidence, 1e-6, 1 - 1e-6) / (1 - np.clip(self.confidence, 1e-6, 1 - 1e-6)))
         unsure = odds[:, None]
-        found = {"confidence alone": ranking(self.wrong, -self.confidence, self.groups)}
-        base = held_out(unsure, self.wrong, self.groups)
+        # as it is: held-out odds of a lone useless score rank below 0.5, and anything would seem to add to them
+        doubt = -self.confidence
+        found = {"confidence alone": ranking(self.wrong, doubt, self.groups)}
         for title, metrics in (("metrics without a mask", OPEN), ("metrics with a mask", MASKED)):
             columns = self._covered(metrics)
             if not columns:
@@ -110,7 +113,7 @@ class _Model:
             with_both = held_out(np.column_stack([unsure, features]), self.wrong, self.groups)
             found[f"{title} alone"] = ranking(self.wrong, held_out(features, self.wrong, self.groups), self.groups)
             found[f"confidence and {title}"] = ranking(self.wrong, with_both, self.groups)
-            found[f"added by {title}"] = gain(self.wrong, with_both, base, self.groups)
+            found[f"added by {title}"] = gain(self.wrong, with_both, doubt, self.groups)
         return found
 
     def _covered(self, metrics: Sequence[str]) -> list[np.ndarray]:
@@ -136,7 +139,8 @@ class _Model:
         added = self.areas.get("added by metrics without a mask")
         if added is None:
             return "not measured"
-        return "yes" if added.low > 0 else "no"
+        both = self.areas["confidence and metrics without a mask"]
+        return "yes" if added.low > 0 and both.low > GUESSING else "no"
 
     def evidence(self) -> list[Finding]:
         lines = [
@@ -181,7 +185,7 @@ class _Model:
         if added is None:
             return f"{text}; what maps add was not measured."
         more = answer.minus(f"{added.value:+.2f}")
-        verb = "explanations add" if added.low > 0 else "explanations add nothing that could not be chance:"
+        verb = "explanations add" if self.predicts == "yes" else "explanations add nothing that could not be chance:"
         return f"{text}; {verb} {more} {answer.between(added.low, added.high)} without a mask."
 
 

@@ -68,8 +68,14 @@ class _Profile:
 
     def __init__(self, model: str, names: Sequence[str], values: Any, groups: Mapping[str, str], reasons: Any):
         self.model, self.names, self.values, self.groups, self.reasons = model, names, values, groups, reasons
+        self._means: dict[tuple[str, str], Finding | None] = {}
 
     def mean(self, metric: str, layer: str) -> Finding | None:
+        if (metric, layer) not in self._means:
+            self._means[metric, layer] = self._mean(metric, layer)
+        return self._means[metric, layer]
+
+    def _mean(self, metric: str, layer: str) -> Finding | None:
         found = self.values.get(metric, {}).get(layer, {})
         if not found:
             return None
