@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from whyscan.data.catalogue import open_catalogue
+from whyscan.data.dicom_window import Asked
+from whyscan.data.fetch import fetch
+from whyscan.data.figshare import import_figshare
 from whyscan.data.folds import fold_numbers
 from whyscan.data.read import read_scan, read_scans
+from whyscan.errors import BadInput
 from whyscan.explain.cams.blankness import blank_table
 from whyscan.explain.cams.contribution import layer_contributions
 from whyscan.explain.consensus import Consensus, consensus
@@ -61,6 +65,8 @@ __all__ = [
     "explain_layers",
     "explain_many",
     "export",
+    "fetch_data",
+    "import_data",
     "layer_contributions",
     "load",
     "methods",
@@ -190,6 +196,40 @@ def study(
     run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
     page.write(run)
     return run
+
+
+def fetch_data(
+    name: str, out: str | Path, *, given: str | Path | None = None, progress: Progress = quiet
+) -> Mapping[str, Any]:
+    """Bring a published data set here. See `whyscan.data.fetch.fetch`.
+
+    Args:
+        name: "brain-tumor-mri".
+        out: the folder to make.
+        given: a folder or zip archive that was downloaded already; no network is used.
+
+    Raises:
+        BadInput, BadData, BadRun: see their texts.
+    """
+    return fetch(name, Path(out), given=None if given is None else Path(given), progress=progress)
+
+
+def import_data(
+    kind: str, folder: str | Path, out: str | Path, *, window: Asked = None, progress: Progress = quiet
+) -> Mapping[str, Any]:
+    """Make a data set with masks and patients of files that are not images. See `import_figshare`.
+
+    Args:
+        kind: "figshare": the brain-tumour set of Cheng et al., MATLAB 7.3 files or the zips that they come in.
+        folder: where these are.
+        out: the folder to make; its scans.csv is what the other verbs take.
+
+    Raises:
+        BadInput, BadData, BadRun: see their texts.
+    """
+    if kind != "figshare":
+        raise BadInput(f"files of {kind!r}", "figshare", "name the data set that the files are of")
+    return import_figshare(Path(folder), Path(out), window=window, progress=progress)
 
 
 def doctor(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import whyscan
-from whyscan.cli import commands
+from whyscan.cli import commands, data_commands
 
 app = typer.Typer(
     name="whyscan",
@@ -32,6 +32,7 @@ def root(
 
 for command in commands.COMMANDS:
     app.command()(command)
+app.add_typer(data_commands.app, name="data")
 
 
 def main() -> None:

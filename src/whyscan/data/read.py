@@ -14,6 +14,7 @@ from whyscan.data.dicom import read_dicom
 from whyscan.data.dicom_file import is_dicom
 from whyscan.data.dicom_series import read_series
 from whyscan.data.dicom_window import Asked
+from whyscan.data.mat import is_mat, read_mat
 from whyscan.data.nifti import open_volume, read_nifti
 from whyscan.data.nifti_file import ENDINGS as NIFTI_ENDINGS
 from whyscan.data.nifti_file import is_nifti, nifti_files
@@ -37,12 +38,13 @@ def read_scan(
     """Read one image.
 
     Args:
-        path: a JPEG, PNG, TIFF, BMP or WebP file, DICOM (told by its content), or NIfTI.
+        path: a JPEG, PNG, TIFF, BMP or WebP file, DICOM (told by its content), NIfTI, or a MATLAB 7.3 file of the
+            brain-tumour set of Cheng et al.
         label, patient: what is known about it.
         mask: an image of the same size whose values above 0 are the tumour; of a NIfTI slice, a NIfTI volume.
         source: the name it goes by; the file's name by default, and for DICOM a name without one.
         frame: which page of a file that has several.
-        window: DICOM and NIfTI only: see `read_dicom` and `open_volume`.
+        window: DICOM, NIfTI and MATLAB only: see `read_dicom`, `open_volume` and `read_mat`.
         plane, slice, volume: NIfTI only: see `read_nifti`.
 
     Raises:
@@ -58,12 +60,16 @@ def read_scan(
         )  # fmt: skip
     if plane is not None or slice is not None or volume is not None:
         raise BadInput(f"a plane, slice or volume of {path.name}", "a NIfTI file", "leave it out: this is one image")
+    if is_mat(path):
+        _no_frame(path, frame)
+        scan = read_mat(path, window=window, label=label, patient=patient, source=source)
+        return scan if mask is None else replace(scan, region=read_region(Path(mask), scan.shape))
     if is_dicom(path):
         named = None if source is None else printable(source)
         scan = read_dicom(path, frame=frame, window=window, label=label, patient=patient, source=named)
         return scan if mask is None else replace(scan, region=read_region(Path(mask), scan.shape))
     if window is not None:
-        expected = "a DICOM or NIfTI file"
+        expected = "a DICOM, NIfTI or MATLAB file"
         raise BadInput(f"a window for {path.name}", expected, "leave the window out: 8 bit has been through one")
     decoded = decode(path, frame=frame)
     return Scan(
@@ -130,7 +136,9 @@ def _slices(path: Path, plane: str | None, volume: int | None, window: Asked) ->
 
 def _no_frame(path: Path, frame: int | None) -> None:
     if frame is not None:
-        raise BadInput(f"a frame of {path.name}", "a slice and a volume", "NIfTI has --slice and --volume (from 0)")
+        raise BadInput(
+            f"a frame of {path.name}", "an image of several pages, or DICOM", "NIfTI has --slice and --volume (from 0)"
+        )
 
 
 def scan_files(folder: str | Path) -> list[Path]:
