@@ -87,6 +87,15 @@ def test_what_was_not_measured_is_never_recommended():
         assert found[BEST, "gradcam"].grade == "recommended"
 
 
+def test_without_a_null_method_the_metrics_own_chance_counts():
+    rows = [row for row in planted.rows() if row.method != "null: random"]
+    assert grades(rows)[BEST, "lime"].grade == "use with care"
+    own = [row for row in rows if row.metric == "deletion auc" and row.method == "lime"]
+    for level, grade in ((0.6, "recommended"), (0.25, "fails")):
+        chance = [dataclasses.replace(row, metric="deletion auc chance", value=level) for row in own]
+        assert grades([*rows, *chance])[BEST, "lime"].grade == grade
+
+
 def test_few_scans_are_never_recommended():
     found = grades(planted.rows(n=4))[BEST, "lime"]
     assert found.grade == "use with care" and any("too few" in reason for reason in found.reasons)

@@ -184,6 +184,10 @@ def _localisation(mine: Sequence[Row], method: str) -> Check:
 def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, lower: bool, said: str) -> Check:
     found = select.values(mine, metric)
     ours, theirs = ({scan: v for (_, name, scan), v in found.items() if name == each} for each in (method, null))
+    if not theirs:  # without the null method the metric's own level of chance, where it was measured
+        null = f"{metric} chance"
+        by_chance = select.values(mine, null)
+        theirs = {scan: v for (_, name, scan), v in by_chance.items() if name == method}
     scans = [scan for scan in ours if scan in theirs]
     if not scans:
         return [], [], [f"{said} was not measured beside {null}"]
