@@ -262,6 +262,17 @@ def _nifti(path: Path) -> None:
     nibabel.save(image, path)
 
 
+def _mat(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        data = file.create_group("cjdata")
+        data["image"], data["tumorMask"] = pixels().astype(np.int16), (pixels(1) > 200).astype(np.uint8)
+        data["label"], data["PID"] = np.array([[2.0]]), np.array([[80], [49]], np.uint16)
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM")
+
+
 def _slice_of_volume(path: Path) -> None:
     import whyscan
 
@@ -284,6 +295,7 @@ KINDS: Mapping[str, Kind] = {
     "torchscript": Kind("model.pt", _script, _model),
     "onnx": Kind("model.onnx", _onnx, _model),
     "dicom": Kind("slice.dcm", _dicom, _scan),
+    "mat": Kind("slice.mat", _mat, _scan),
     "nifti": Kind("volume.nii", _nifti, _slice_of_volume),
     "nifti-gz": Kind("volume.nii.gz", _nifti, _slice_of_volume),
 }

@@ -8,6 +8,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import seeds
 
@@ -163,3 +164,27 @@ def peak() -> int:
     """Resident memory at its largest so far, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def test_a_matlab_file_that_points_elsewhere(tmp_path: Path) -> None:
+    import h5py
+
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["image"] = np.full((24, 24), 7, np.int16)
+    for number, link in enumerate((h5py.ExternalLink("secret.h5", "/image"), h5py.SoftLink("/cjdata/tumorMask"))):
+        path = seeds.make(tmp_path / str(number), ["mat"])["mat"]
+        with h5py.File(path, "r+") as file:
+            del file["cjdata/image"]
+            file["cjdata/image"] = link
+        assert "link" in refused(path)
+
+
+def test_a_matlab_file_that_declares_more_than_it_holds(tmp_path: Path) -> None:
+    import h5py
+
+    path = seeds.make(tmp_path, ["mat"])["mat"]
+    with h5py.File(path, "r+") as file:
+        del file["cjdata/image"]
+        file["cjdata"].create_dataset("image", (4000, 4000), "int16", chunks=(4000, 4000), compression="gzip")
+    assert "declared" in refused(path)
