@@ -9,7 +9,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.methods import find_method
 from whyscan.study.settings import check_seed
 
-USUAL = ("gradcam", "layercam", "integratedgradients", "guidedbackprop", "lime", "shap", "occlusion")
+USUAL = ("gradcam", "layercam", "integrated_gradients", "guided_backprop", "lime", "shap", "occlusion")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Case:
         again: makes the explanation again, for another seed, scan or model.
         head: (h, w) on the scan's grid where the head is; None where it is not known.
         memories: evaluations by the name of their game, so that metrics share them.
+        explained: explanations that were made again, by what was changed, so that metrics share them.
         seed: for the metrics that draw.
     """
 
@@ -42,6 +43,7 @@ class Case:
     again: Again
     head: Bool[np.ndarray, "h w"] | None = None
     memories: dict[str, Memory] = field(default_factory=dict)
+    explained: dict[str, Attribution] = field(default_factory=dict)
     seed: int = 0
 
     @cached_property

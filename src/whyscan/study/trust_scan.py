@@ -1,0 +1,271 @@
+"""One scan of a trust run: explained by every model and method, and every metric asked of every explanation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from whyscan.data.head import Head, find_head
+from whyscan.data.scan import Scan
+from whyscan.errors import WhyscanError
+from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.methods import METHODS
+from whyscan.models.classifier import Classifier
+from whyscan.records.attribution import Attribution
+from whyscan.records.evidence import Evidence
+from whyscan.records.geometry import resize
+from whyscan.study.trust_settings import TrustSettings
+from whyscan.trust import names
+from whyscan.trust.agreeing import agreement_row
+from whyscan.trust.battery import FAITHFUL, FREE, PROFILE, STURDY, Measured, measure, row
+from whyscan.trust.case import Case
+from whyscan.trust.edits import EDITS
+from whyscan.trust.flipping import flip_row, turned
+from whyscan.trust.nulls import null_attributions
+from whyscan.trust.table import Row
+
+SHARED = ("lime", "shap")
+"""Superpixel methods, whose signs can be compared."""
+SIDE = 16
+"""Layers' maps are kept at this size to be compared across scans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much is asked of a scan."""
+
+    layered: bool = False
+    faithful: bool = False
+    sturdy: bool = False
+
+
+@dataclass(eq=False)
+class Judgement:
+    """What came of one scan: rows of the long table, and the other tables that questions are asked of."""
+
+    rows: list[Row] = field(default_factory=list)
+    flips: list[dict[str, Any]] = field(default_factory=list)
+    agreement: list[dict[str, Any]] = field(default_factory=list)
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    maps: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """All but the rows, for JSON."""
+        return {"flips": self.flips, "agreement": self.agreement, "edits": self.edits, "maps": self.maps}
+
+
+def judge(
+    speakers: Mapping[str, Classifier], scan: Scan, settings: TrustSettings, depth: Depth, *, group: str
+) -> Judgement:
+    """Explain the scan with every model's predicted class as the target, and ask the metrics.
+
+    Args:
+        speakers: by model, the classifier that did not train on the scan.
+        group: the scan's duplicate group or patient.
+    """
+    found = Judgement()
+    head = find_head(scan)
+    superpixels: dict[str, dict[str, Attribution]] = {}
+    for name, speaker in speakers.items():
+        classifier = replace(speaker, name=name)
+        made, spent, rows = _explanations(classifier, scan, settings, group)
+        found.rows += rows
+        superpixels[name] = {method: made[method] for method in SHARED if method in made}
+        if not made:
+            continue
+        one = next(iter(made.values()))
+        target = one.predicted
+        for method, attribution in made.items():
+            case = _case(classifier, scan, attribution, target, method, head, settings)
+            found.rows += _asked(case, depth, group, spent.get(method))
+        if depth.layered and classifier.white_box and classifier.layers:
+            _layers(found, classifier, scan, target, head, settings, group)
+        told = {"model": name, "content": scan.content, "group": group, "label": scan.label or "", "predicted": target}
+        found.agreement.append({**told, **agreement_row(_real(made), target, _places(scan, head))})
+        found.edits += _edits(classifier, scan, head, one, told)
+        found.flips += _own_flips(classifier, scan, made, settings, depth, head, group)
+    found.flips += _flips_between(superpixels, scan, head, group)
+    return found
+
+
+def usable(classifier: Classifier, methods: Sequence[str]) -> list[str]:
+    """The methods that can look at this model."""
+    return [
+        name
+        for name in methods
+        if (classifier.white_box or not METHODS[name].white_box) and (classifier.layers or not METHODS[name].layered)
+    ]
+
+
+def _explanations(
+    classifier: Classifier, scan: Scan, settings: TrustSettings, group: str
+) -> tuple[dict[str, Attribution], dict[str, float], list[Row]]:
+    """By method, for all classes, the null explanations among them; the seconds that each took; and a failed row for
+    each method that refused.
+    """
+    made: dict[str, Attribution] = {}
+    spent: dict[str, float] = {}
+    refused: dict[str, str] = {}
+    asked = usable(classifier, settings.methods)
+    together = [name for name in SHARED if name in asked]
+    for chosen in ([together] if together else []) + [[name] for name in asked if name not in SHARED]:
+        samples = settings.evaluations if chosen == together else None
+        begun = time.perf_counter()
+        try:
+            made |= explain_many(classifier, scan, chosen, "all", seed=settings.seed, samples=samples)
+        except WhyscanError as error:
+            refused |= dict.fromkeys(chosen, str(error))
+        spent |= dict.fromkeys(chosen, (time.perf_counter() - begun) / len(chosen))
+    probabilities = classifier.predict(scan)
+    predicted = classifier.classes[int(probabilities.argmax())]
+    if made:
+        made |= null_attributions(classifier, scan, predicted, seed=settings.seed)
+    rows = [
+        Row(classifier.name, name, "", scan.source, scan.content, group, scan.label or "", predicted,
+            float(probabilities.max()), predicted, "explanation", "image", None, "failed", reason)
+        for name, reason in refused.items()
+    ]  # fmt: skip
+    return made, spent, rows
+
+
+def _case(
+    classifier: Classifier,
+    scan: Scan,
+    attribution: Attribution,
+    target: str,
+    method: str,
+    head: Head,
+    settings: TrustSettings,
+) -> Case:
+    def again(model: Classifier, other: Scan, seed: int) -> Attribution:
+        if names.is_null(method):
+            return null_attributions(model, other, target, seed=seed)[method]
+        samples = settings.evaluations if method in SHARED else None
+        return explain(model, other, method, target, seed=seed, samples=samples)
+
+    return Case(classifier, scan, attribution, target, again, head=head.head, seed=settings.seed)
+
+
+def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Row]:
+    batteries = [FREE]
+    if depth.faithful:
+        batteries.append(FAITHFUL)
+    if depth.sturdy:
+        batteries.append(STURDY)
+    rows = [row(case, found, group=group) for battery in batteries for found in measure(case, battery)]
+    if spent is not None:
+        cost = Measured(names.SECONDS, "image", Evidence(spent, n=1), 0.0)
+        rows.append(row(case, cost, group=group))
+    return rows
+
+
+def _layers(
+    found: Judgement,
+    classifier: Classifier,
+    scan: Scan,
+    target: str,
+    head: Head,
+    settings: TrustSettings,
+    group: str,
+) -> None:
+    """Grad-CAM of every layer: what the depth profile is made of."""
+    for layer, attribution in explain_layers(classifier, scan, "all").items():
+        case = _case(classifier, scan, attribution, target, "gradcam", head, settings)
+        battery = {**PROFILE, names.DISCRIMINATIVE: FREE[names.DISCRIMINATIVE]}
+        found.rows += [row(case, each, group=group) for each in measure(replace(case, head=None), battery)]
+        grid = attribution.grid[attribution.index(target)]
+        found.maps.append(
+            {"model": classifier.name, "layer": layer, "content": scan.content, "group": group, "target": target,
+             "map": np.round(_scaled(grid), 3).tolist()}
+        )  # fmt: skip
+
+
+def _scaled(grid: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "s s"]:
+    """Small, and between -1 and 1: only its shape is looked at."""
+    small = resize(np.asarray(grid, np.float32)[None], (SIDE, SIDE))[0]
+    return np.asarray(small / max(float(np.abs(small).max()), 1e-30), np.float32)
+
+
+def _real(made: Mapping[str, Attribution]) -> dict[str, Attribution]:
+    return {name: each for name, each in made.items() if not names.is_null(name)}
+
+
+def _places(scan: Scan, head: Head) -> dict[str, Bool[np.ndarray, "h w"]]:
+    places = {}
+    if scan.region is not None and scan.region.any():
+        places["tumour"] = scan.region
+    if head.brain is not None:
+        brain = head.brain if scan.region is None else head.brain & ~scan.region
+        if brain.any():
+            places["brain"] = brain
+    return places
+
+
+def _edits(
+    classifier: Classifier, scan: Scan, head: Head, one: Attribution, told: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What the model says once a cue is gone."""
+    rows = []
+    for name, edit in EDITS.items():
+        edited = edit.make(scan, head)
+        if edited is None:
+            continue
+        after = classifier.predict(edited)
+        at = classifier.classes.index(one.predicted)
+        rows.append(
+            {**told, "edit": name, "after": classifier.classes[int(after.argmax())],
+             "probability": float(one.probabilities[at]), "probability_after": float(after[at])}
+        )  # fmt: skip
+    return rows
+
+
+def _own_flips(
+    classifier: Classifier,
+    scan: Scan,
+    made: Mapping[str, Attribution],
+    settings: TrustSettings,
+    depth: Depth,
+    head: Head,
+    group: str,
+) -> list[dict[str, Any]]:
+    """Between the two likeliest classes of one explanation; and between two seeds, the base rate of all flips."""
+    rows = []
+    together = {name: made[name] for name in SHARED if name in made}
+    places = _places(scan, head)
+    again: Mapping[str, Attribution] = {}
+    if depth.faithful and together:
+        again = explain_many(
+            classifier, scan, list(together), "all", seed=settings.seed + 1, samples=settings.evaluations
+        )
+    for method, attribution in together.items():
+        first, second = (attribution.classes[i] for i in np.argsort(-attribution.probabilities)[:2])
+        shared = {"method": method, "content": scan.content, "group": group}
+        pair = turned(attribution, attribution, first, second)
+        rows.append({"kind": "classes", "a": "the likeliest class", "b": "the second", **shared,
+                     **flip_row(pair, places)})  # fmt: skip
+        if method in again:
+            pair = turned(attribution, again[method], first)
+            rows.append({"kind": "seeds", "a": "one seed", "b": "another", **shared, **flip_row(pair, places)})
+    return rows
+
+
+def _flips_between(
+    superpixels: Mapping[str, Mapping[str, Attribution]], scan: Scan, head: Head, group: str
+) -> list[dict[str, Any]]:
+    """Between the models, for the true class, or the first model's prediction where it is not known."""
+    if len(superpixels) < 2:
+        return []
+    (a, first), (b, second) = list(superpixels.items())[:2]
+    rows = []
+    for method in (name for name in SHARED if name in first and name in second):
+        one, other = first[method], second[method]
+        target = scan.label if scan.label in one.classes else one.predicted
+        assert target is not None
+        rows.append({"kind": "models", "method": method, "a": a, "b": b, "content": scan.content, "group": group,
+                     **flip_row(turned(one, other, target), _places(scan, head))})  # fmt: skip
+    return rows

@@ -1,0 +1,147 @@
+"""Sanity: is the map a picture of the model at all? Of a model that knows nothing it must be another one.
+
+Adebayo et al., "Sanity checks for saliency maps" (2018); Hedstroem et al., "Sanity checks revisited" (2024).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import nn
+
+from whyscan.models.classifier import Classifier
+from whyscan.records.evidence import Evidence
+from whyscan.trust import names
+from whyscan.trust.case import Case, Metric
+from whyscan.trust.nulls import edges
+from whyscan.trust.stability import rank_correlation
+
+STEPS = (0.25, 0.5, 0.75)
+"""Shares of the layers, from the top, whose weights are redrawn in the cascade, before all of them are."""
+BINS = 64
+"""Of the histogram whose entropy says how complex a map is."""
+
+Map = Float32[np.ndarray, "h w"]
+
+
+def randomised(classifier: Classifier, share: float, *, seed: int) -> Classifier:
+    """A copy whose upper layers have random weights; the classifier itself is not touched.
+
+    Each tensor is redrawn from a normal distribution of its own mean and spread, so that activations keep their scale
+    and the map is not blank merely because the network is.
+
+    Args:
+        share: of the layers with weights, from the top; 1 is all of them.
+    """
+    network = copy.deepcopy(classifier.network)
+    layers = [module for module in network.modules() if _weights(module)]
+    drawn = layers[len(layers) - round(share * len(layers)) :]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in drawn:
+            for weight in _weights(module):
+                fresh = torch.randn(weight.shape, generator=generator)
+                weight.copy_(weight.mean() + weight.std(correction=0) * fresh.to(weight))
+    return replace(classifier, network=network, hash="", about={})
+
+
+def _weights(module: nn.Module) -> list[torch.Tensor]:
+    """A module's own weights. Biases and scales alone, as of a norm, say nothing of what was learned."""
+    return [each for each in module._parameters.values() if each is not None and each.ndim > 1]
+
+
+def randomisation_similarity(case: Case) -> Evidence:
+    """Randomisation similarity: rank correlation of the map's size with that of the same model with random weights.
+
+    Near 1 the map shows the scan and not what the model has learned: it fails (Adebayo et al. 2018, all layers at
+    once).
+    """
+    return _similar(case, 1.0)
+
+
+def cascading_similarity(case: Case) -> Evidence:
+    """Cascading randomisation: the mean of that correlation as more and more layers are redrawn, from the top.
+
+    High means that the map hardly notices that the layers that decide have forgotten everything.
+    """
+    found = [_similar(case, share) for share in (*STEPS, 1.0)]
+    missing = next((each for each in found if each.value is None), None)
+    return missing or Evidence(float(np.mean([each.value for each in found])), n=1)
+
+
+def complexity_rise(case: Case) -> Evidence:
+    """Complexity rise under random weights: how much the entropy of the map's values grows, relative to before.
+
+    At or below 0 the map of a model that knows nothing is as ordered as the model's own (eMPRT, Hedstroem et al. 2024,
+    equation 7).
+    """
+    if (blind := _unknown(case)) is not None:
+        return blind
+    before, after = _entropy(case.values), _entropy(_map(case, 1.0))
+    if before is None or after is None:
+        return Evidence.skipped("one of the two maps is the same everywhere, or not finite")
+    return Evidence((after - before) / max(before, 1e-12), n=1)
+
+
+def similarity_to_edges(case: Case) -> Evidence:
+    """Similarity to edges: rank correlation of the map's size with the edges of the scan.
+
+    Near 1 an edge detector would have drawn the same picture.
+    """
+    grey = np.asarray(case.scan.pixels.mean(axis=0), np.float32)
+    return _correlation(case.values, edges(grey, np.random.default_rng(0)))
+
+
+METRICS: Mapping[str, Metric] = {
+    names.RANDOMISED: randomisation_similarity,
+    "cascading similarity": cascading_similarity,
+    "complexity rise": complexity_rise,
+    "similarity to edges": similarity_to_edges,
+}
+"""By their names in the table of a trust run."""
+
+
+def _unknown(case: Case) -> Evidence | None:
+    if names.is_null(case.attribution.method):
+        return None  # it does not ask the model, and that is what shall be seen
+    if not case.classifier.white_box:
+        return Evidence.skipped("a black box has no weights that could be redrawn")
+    return None
+
+
+def _map(case: Case, share: float) -> Map:
+    what = f"random {share:g}"
+    if what not in case.explained:
+        known = case.classifier
+        other = randomised(known, share, seed=case.seed) if known.white_box else known
+        case.explained[what] = case.again(other, case.scan, case.seed)
+    found = case.explained[what]
+    return np.asarray(found.values[found.index(case.target)], np.float32)
+
+
+def _similar(case: Case, share: float) -> Evidence:
+    return _unknown(case) or _correlation(case.values, _map(case, share))
+
+
+def _correlation(first: Map, second: Map) -> Evidence:
+    a, b = (np.abs(np.asarray(each, np.float64)).ravel() for each in (first, second))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return Evidence.failed("the map holds NaN or infinity")
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return Evidence.skipped("one of the two maps is the same everywhere")
+    return Evidence(rank_correlation(a, b), n=1)
+
+
+def _entropy(values: Map) -> float | None:
+    """Of the histogram of the map's values, in nats."""
+    if not np.isfinite(values).all() or np.ptp(values) == 0:
+        return None
+    counts: Sequence[int] = np.histogram(values, BINS)[0]
+    shares = np.asarray(counts, np.float64) / values.size
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
