@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer
@@ -20,6 +21,13 @@ from whyscan.progress import Progress, quiet
 
 Memory = dict[bytes, Scores]
 """Coalitions that were judged already; its length is the number of evaluations."""
+
+
+class Board(Protocol):
+    """Whatever shows a scan as coalitions would have it."""
+
+    def mask(self, coalitions: Bool[np.ndarray, "m s"]) -> Pixels:
+        """(m, c, h, w)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +102,7 @@ def remembered(coalitions: Bool[np.ndarray, "m s"], scores: Scores) -> Memory:
 
 def play(
     predict: Predict,
-    game: Game,
+    game: Board,
     coalitions: Bool[np.ndarray, "m s"],
     *,
     memory: Memory | None = None,
