@@ -32,7 +32,7 @@ def __dir__() -> list[str]:
 
 
 class _Whyscan(ModuleType):
-    """`explain`, `export`, `report`, `study` are functions here and packages below: `whyscan.explain` is the function.
+    """`explain`, `export`, `report`, `study`, `trust` are functions here and packages below: the functions win.
 
     The import system hangs every package that it loads onto its parent, where it would hide the function. To reach
     the packages, write `from whyscan.explain.cams import gradcam`; `import whyscan.explain.cams.gradcam as g`
@@ -40,7 +40,7 @@ class _Whyscan(ModuleType):
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in ("explain", "export", "report", "study") and isinstance(value, ModuleType):
+        if name in ("explain", "export", "report", "study", "trust") and isinstance(value, ModuleType):
             return
         super().__setattr__(name, value)
 

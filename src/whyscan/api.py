@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from whyscan.data.fetch import fetch
 from whyscan.data.figshare import import_figshare
 from whyscan.data.folds import fold_numbers
 from whyscan.data.read import read_scan, read_scans
+from whyscan.data.split import read_splits
 from whyscan.errors import BadInput
 from whyscan.explain.cams.blankness import blank_table
 from whyscan.explain.cams.contribution import layer_contributions
@@ -26,20 +27,22 @@ from whyscan.models.classifier import Classifier
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
-from whyscan.records.attribution import Attribution
+from whyscan.records.attribution import Attribution, find
 from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 from whyscan.records.volume import VolumeSummary, montage, summarise_volume
 from whyscan.report import page
 from whyscan.study import demo as demonstration
 from whyscan.study import doctor as doctoring
-from whyscan.study import doctor_words
+from whyscan.study import doctor_words, trusting
 from whyscan.study import run as stages
 from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
-from whyscan.study.workspace import split_seed, workspace
+from whyscan.study.trust_settings import TrustSettings
+from whyscan.study.workspace import data_of, ledger, split_seed, workspace
 from whyscan.training.settings import TrainSettings
+from whyscan.trust import checklist
 
 __all__ = [
     "Attribution",
@@ -53,6 +56,7 @@ __all__ = [
     "StudySettings",
     "Superpixels",
     "TrainSettings",
+    "TrustSettings",
     "VolumeSummary",
     "audit",
     "black_box",
@@ -78,6 +82,7 @@ __all__ = [
     "study",
     "summarise_volume",
     "train",
+    "trust",
 ]
 
 
@@ -278,6 +283,53 @@ def doctor(
             picture = doctor_words.picture(found, facts.name, len(facts.classes))
             files.write_bytes(folder / "doctor.png", picture)
     return document
+
+
+def trust(
+    run: str | Path,
+    data: str | Path | None = None,
+    settings: TrustSettings | None = None,
+    *,
+    models: Sequence[str] = (),
+    checklists: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = quiet,
+) -> Mapping[str, Any]:
+    """Judge the explanations of a run's best and weak model: metrics, verdicts, and the answers to seven questions.
+
+    Writes trust/table.csv and trust/summary.json, and the report again. What an earlier call judged is not done again.
+
+    Args:
+        run: a run folder that was compared.
+        data: its data set; by default where it lay on this machine.
+        settings: which methods, and how many scans.
+        models: names of models of the run instead of the two that the comparison chose, the best first.
+        checklists: "claim", "tripod-ai", "future-ai": each gets trust/checklist-NAME.md.
+        say: is told how long it will take, before most of it is done.
+
+    Returns:
+        The document of trust/summary.json.
+
+    Raises:
+        BadRun: not a run, not compared, nothing held back, or its data are not found.
+        BadInput: an unknown method, model or checklist.
+    """
+    opened = Run.open(run)
+    chosen = {name: checklist.find_checklist(name) for name in checklists}
+    catalogue = open_catalogue(data_of(opened, None if data is None else Path(data)))
+    rows = read_splits(opened.splits_path)
+    for name in models:
+        find(name, opened.models(), "model")
+    with files.locked(opened.folder):
+        found = trusting.trust_stage(
+            opened, catalogue, rows, settings or TrustSettings(), ledger(opened), models=models, say=say,
+            progress=progress,
+        )  # fmt: skip
+        for name, one in chosen.items():
+            path = opened.trust_path.parent / f"checklist-{name}.md"
+            files.write_text(path, checklist.text(one, checklist.fill(one, opened.folder)))
+        page.write(opened)
+    return found
 
 
 def report(run: str | Path) -> Path:

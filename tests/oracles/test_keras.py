@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,18 @@ def test_keras_agrees(architecture: str, form: str, tmp_path: Path) -> None:
     expected = np.load(tmp_path / f"{name}.npz")
     images = torch.from_numpy(expected["images"]).permute(0, 3, 1, 2)
     for suffix in (".h5", ".keras"):
-        file = read(tmp_path / f"{name}{suffix}")
+        path = tmp_path / f"{name}{suffix}"
+        file = read(path)
+        path.unlink()  # the largest have 1.4 GB, and pytest keeps folders
         network = network_of(file.config, file.weights, version=file.version)
         with torch.inference_mode():
             logits = network(images)
+        apart = np.abs(logits.softmax(1).numpy() - expected["answers"]).max()
+        far = np.abs(logits.numpy() - expected["logits"]).max()
+        sys.stdout.write(f"| {architecture} | {form} | {suffix} | {apart:.1e} | {far:.1e} |\n")
         assert network.answer == "softmax"
-        assert np.abs(logits.softmax(1).numpy() - expected["answers"]).max() <= 1e-5
-        assert np.abs(logits.numpy() - expected["logits"]).max() <= 1e-4 * np.abs(expected["logits"]).max()
+        assert apart <= 1e-5
+        # logits span about one; in EfficientNet Keras itself is up to 5e-5 from the same graph in float64, and we 2e-7
+        assert far <= 1e-4
+    for path in tmp_path.iterdir():
+        path.unlink()

@@ -311,6 +311,47 @@ def report(run: RunFolder, json: Json = False) -> None:
     console.say_json({"report": str(path)}) if json else console.say(str(path))
 
 
+def trust(
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The run's data set; by default where it lay on this machine.")
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", help="Repeatable; see `whyscan methods`.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Models of the run, the best first; by default best and weak.")
+    ] = None,
+    scans: Annotated[int, typer.Option("--scans", min=1, help="How many scans are explained.")] = 200,
+    layered: Annotated[int, typer.Option("--layered", min=0, help="On how many every layer is measured.")] = 60,
+    faithful: Annotated[int, typer.Option("--faithful", min=0, help="On how many faithfulness is measured.")] = 40,
+    sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
+    samples: Annotated[int, typer.Option("--samples", min=50, help="Evaluations that LIME and SHAP share.")] = 300,
+    check: Annotated[
+        list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Judge the explanations: are they true, do they hold, do they mean what people think?"""
+    with console.exits(json), console.bars() as progress:
+        from whyscan import api
+
+        _own_process()
+        given = {"methods": tuple(method)} if method else {}
+        settings = api.TrustSettings(
+            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, evaluations=samples, seed=seed, **given
+        )
+        found = api.trust(
+            run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress
+        )
+    if json:
+        console.say_json(found)
+        return
+    console.say(found["headline"], "")
+    for each in found["questions"]:
+        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['sentence']}")
+    console.say("", f"table:  {run / 'trust' / 'table.csv'}", f"report: {run / 'report.html'}")
+
+
 def study(
     data: Data,
     out: Out,
@@ -365,7 +406,7 @@ def demo(
     _say_study(run.report_path, comparison, json)
 
 
-COMMANDS = (doctor, audit, train, compare, explain, export, methods, report, study, demo)
+COMMANDS = (doctor, audit, train, compare, explain, export, methods, report, trust, study, demo)
 
 
 def _say_volumes(volumes: list[dict[str, Any]]) -> None:

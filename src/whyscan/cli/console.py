@@ -70,6 +70,11 @@ def _tell(error: WhyscanError, as_json: bool) -> int:
     return error.exit_code
 
 
+def note(line: str) -> None:
+    """A line for a person who waits, on standard error."""
+    Console(stderr=True, highlight=False, markup=False).print(line, soft_wrap=True)
+
+
 def say(*lines: str) -> None:
     """Lines for a person, on standard output."""
     sys.stdout.write("\n".join(lines) + "\n")

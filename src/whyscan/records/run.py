@@ -78,6 +78,11 @@ class Run:
         return self.folder / "shortcut" / "shortcut.json"
 
     @property
+    def data_path(self) -> Path:
+        """Says where the data set lies on this machine; no face reads it, and it may be lost."""
+        return self.folder / "cache" / "data.json"
+
+    @property
     def trust_path(self) -> Path:
         return self.folder / "trust" / "summary.json"
 

@@ -86,7 +86,8 @@ def judge(
         if depth.layered and classifier.white_box and classifier.layers:
             _layers(found, classifier, scan, target, head, settings, group)
         told = {"model": name, "content": scan.content, "group": group, "label": scan.label or "", "predicted": target}
-        found.agreement.append({**told, **agreement_row(_real(made), target, _places(scan, head))})
+        if len(methods := _real(made)) > 1:  # one method agrees with nobody
+            found.agreement.append({**told, **agreement_row(methods, target, _places(scan, head))})
         found.edits += _edits(classifier, scan, head, one, told)
         found.flips += _own_flips(classifier, scan, made, settings, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)

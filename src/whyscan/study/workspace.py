@@ -44,7 +44,23 @@ def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resu
             **_versions(known),
         }
         files.write_json(run.manifest_path, manifest)
+        if data is not None:
+            files.write_json(run.data_path, {"data": str(data.resolve())})
         yield run
+
+
+def data_of(run: Run, given: Path | None) -> Path:
+    """Where a run's data set lies: as given, or where it lay when this machine last worked on it.
+
+    Raises:
+        BadRun: neither is there.
+    """
+    if given is not None:
+        return given
+    known = files.read_json(run.data_path).get("data") if run.data_path.is_file() else None
+    if not isinstance(known, str) or not Path(known).exists():
+        raise BadRun(f"{run.folder} does not know where its data are", "the data set it was made of", "add --data DATA")
+    return Path(known)
 
 
 def _versions(known: Mapping[str, Any]) -> dict[str, Any]:

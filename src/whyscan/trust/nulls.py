@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -56,8 +58,8 @@ def null_attributions(classifier: Classifier, scan: Scan, target: str, *, seed: 
     """
     pixels, geometry = classifier.prepare(scan)
     grey = np.asarray(pixels[0].mean(axis=0), np.float32)
-    words = np.frombuffer(scan.content.encode()[:16].ljust(16, b"0"), np.uint32)
-    about = {
+    words = np.frombuffer(hashlib.sha256(scan.content.encode()).digest(), np.uint32)
+    about: dict[str, Any] = {
         "targets": (classifier.target_name(target),), "geometry": geometry, "classes": classifier.classes,
         "probabilities": classifier.predict(scan), "label": scan.label, "region": scan.region, "model": classifier.name,
         "model_hash": classifier.hash, "scan": scan.content, "source": scan.source, "seed": seed,

@@ -6,7 +6,7 @@ Adebayo et al., "Sanity checks for saliency maps" (2018); Hedstroem et al., "San
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -141,7 +141,6 @@ def _entropy(values: Map) -> float | None:
     """Of the histogram of the map's values, in nats."""
     if not np.isfinite(values).all() or np.ptp(values) == 0:
         return None
-    counts: Sequence[int] = np.histogram(values, BINS)[0]
-    shares = np.asarray(counts, np.float64) / values.size
+    shares = np.histogram(values, BINS)[0].astype(np.float64) / values.size
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())

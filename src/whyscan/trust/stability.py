@@ -89,9 +89,11 @@ def top_overlap(case: Case) -> Evidence:
     """
     if np.ptp(case.values) == 0:
         return Evidence.skipped("the map is the same everywhere")
+    maps = [each for each, _ in _noisy(case)]
+    if not all(np.isfinite(each).all() for each in (case.values, *maps)):
+        return Evidence.failed("the map holds NaN or infinity")
     first = _strongest(case.values)
-    found = [float((first & _strongest(each)).sum() / first.sum()) for each, _ in _noisy(case)]
-    return Evidence(min(found), n=1) if np.isfinite(found).all() else Evidence.failed("the map holds NaN")
+    return Evidence(min(float((first & _strongest(each)).sum() / first.sum()) for each in maps), n=1)
 
 
 METRICS: Mapping[str, Metric] = {

@@ -112,7 +112,8 @@ _VARIABLES: Mapping[str, Callable[[Config], tuple[tuple[str, ...], tuple[str, ..
         "SyncBatchNormalization": _scaled("moving_mean", "moving_variance"),
         "LayerNormalization": _scaled(),
         "GroupNormalization": _scaled(),
-        "Normalization": lambda _: ((), ("mean", "variance", "count")),
+        # given in the graph, or adapted to data and then stored
+        "Normalization": lambda config: ((), () if config.get("mean") is not None else ("mean", "variance", "count")),
         "PReLU": lambda _: (("alpha",), ()),
         "LayerScale": lambda _: (("gamma",), ()),
     }

@@ -1,0 +1,132 @@
+"""A trust run: which scans, what is asked of each, and that a cut run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import whyscan
+from whyscan.data.phantom import phantom
+from whyscan.errors import BadInput, BadRun
+from whyscan.models.blackbox import black_box
+from whyscan.models.load import load
+from whyscan.study.trust_scan import Depth, judge, usable
+from whyscan.study.trust_settings import TrustSettings
+from whyscan.trust import battery, names, table
+from whyscan.trust.summary import summarise
+
+CLASSES = ["glioma", "meningioma", "no_tumor", "pituitary"]
+SETTINGS = TrustSettings(methods=("gradcam", "saliency", "lime"), evaluations=50)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1, stride=2)
+        self.second = nn.Conv2d(6, 8, 3, padding=1)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images):
+        return self.head(self.second(self.first(images).relu()).relu().mean((2, 3)))
+
+
+def model(seed: int):
+    torch.manual_seed(seed)
+    return load(Net(), classes=CLASSES, input_size=48, preprocess="/255")
+
+
+@pytest.fixture(scope="module")
+def judged():
+    scan = phantom("glioma", size=48, seed=3)
+    return judge({"best": model(0), "weak": model(1)}, scan, SETTINGS, Depth(True, True, True), group="g1")
+
+
+def test_every_method_and_every_null_is_asked_everything(judged) -> None:
+    asked = {(row.model, row.method) for row in judged.rows}
+    methods = {*SETTINGS.methods, *(names.NULL + name for name in names.NULLS)}
+    assert asked == {(name, method) for name in ("best", "weak") for method in methods}
+    for method in methods:
+        metrics = {row.metric for row in judged.rows if row.model == "best" and row.method == method}
+        assert {*battery.FREE, *battery.FAITHFUL, *battery.STURDY} <= metrics
+    assert all(row.status == "measured" or row.reason for row in judged.rows)
+    assert not [row for row in judged.rows if row.status == "failed"]
+
+
+def test_every_layer_has_a_profile(judged) -> None:
+    layers = {row.layer for row in judged.rows if row.method == "gradcam" and row.model == "best"}
+    assert {"first", "second"} <= layers
+    assert {(each["model"], each["layer"]) for each in judged.maps} == {
+        (name, layer) for name in ("best", "weak") for layer in ("first", "second")
+    }
+
+
+def test_the_other_tables(judged) -> None:
+    assert {row["kind"] for row in judged.flips} == {"models", "classes", "seeds"}
+    assert {row["model"] for row in judged.agreement} == {"best", "weak"}
+    assert {row["edit"] for row in judged.edits} >= {"skull", "background"}
+    json.dumps(judged.document(), allow_nan=False)
+
+
+def test_the_rows_come_back_from_their_file_and_can_be_summed_up(judged, tmp_path: Path) -> None:
+    table.write(tmp_path / "rows.csv", judged.rows)
+    rows = table.read(tmp_path / "rows.csv")
+    assert len(rows) == len(judged.rows)
+    assert [row.value for row in rows] == pytest.approx([row.value for row in judged.rows], nan_ok=True)
+    found = summarise(rows, {"best": "best", "weak": "weak", **judged.document()})
+    assert len(found["questions"]) == 7 and found["headline"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_scan_without_a_known_tumour_is_judged_by_the_rest() -> None:
+    scan = replace(phantom("glioma", size=48, seed=3), region=None)
+    found = judge({"best": model(0)}, scan, replace(SETTINGS, methods=("saliency",)), Depth(), group="g1")
+    energy = [row for row in found.rows if row.metric == names.ENERGY]
+    assert energy and all(row.status == "skipped" and row.reason for row in energy)
+    assert any(row.metric == names.GINI and row.status == "measured" for row in found.rows)
+
+
+def test_a_black_box_is_asked_by_the_methods_that_need_answers_only() -> None:
+    box = black_box(lambda pixels: pixels.mean((2, 3)) @ [[1, 0], [0, 1], [0, 0]] / 2, ["a", "b"], 32)
+    assert usable(box, SETTINGS.methods) == ["lime"]
+
+
+def test_settings_that_cannot_serve_are_refused() -> None:
+    for wrong in ({"methods": ()}, {"methods": ("gradcan",)}, {"scans": 0}, {"evaluations": 3}, {"seed": -1}):
+        with pytest.raises(BadInput):
+            TrustSettings(**wrong)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRun):
+        whyscan.trust(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    whyscan.train(
+        phantoms, out, whyscan.plans(["small_resnet=none"], whyscan.TrainSettings(epochs=2, input_size=64, batch=8))
+    )
+    with pytest.raises(BadRun, match="not compared"):
+        whyscan.trust(out)
+    whyscan.compare(out)
+    settings = TrustSettings(methods=("gradcam", "lime"), scans=6, layered=2, faithful=2, sturdy=1, evaluations=50)
+    said: list[str] = []
+    first = whyscan.trust(out, settings=settings, checklists=["claim"], say=said.append)
+    assert len(said) == 1 and "scans by" in said[0]
+    assert first["scans"] == 6 and (out / "trust" / "checklist-claim.md").is_file()
+    assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
+    assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")
+    before = (out / "trust" / "table.csv").read_bytes()
+    said.clear()
+    again = whyscan.trust(out, settings=settings, say=said.append)
+    assert not said and again == first
+    assert (out / "trust" / "table.csv").read_bytes() == before
+    predictions = whyscan.Run.open(out).predictions("small_resnet")
+    held = {path for path, split in zip(predictions.paths, predictions.splits, strict=True) if split != "train"}
+    assert {row.source for row in table.read(out / "trust" / "table.csv")} <= held
