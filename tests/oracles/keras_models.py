@@ -65,6 +65,25 @@ def level(model: keras.Model, images: np.ndarray) -> np.ndarray:
         final.activation = kept
 
 
+def double(config):
+    """The same graph in float64: what it says there is the truth that two float32 programs are both near."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {"name": "float64"}}
+        return {k: "float64" if k == "dtype" and v == "float32" else double(v) for k, v in config.items()}
+    return type(config)(double(each) for each in config) if isinstance(config, list | tuple) else config
+
+
+def precisely(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    keras.config.set_floatx("float64")
+    try:
+        twin = type(model).from_config(double(model.get_config()))
+        twin.set_weights([np.asarray(each, "float64") for each in model.get_weights()])
+        return np.asarray(twin(images.astype("float64"), training=False))
+    finally:
+        keras.config.set_floatx("float32")
+
+
 def put_down(model: keras.Model, out: Path, name: str, size: int) -> None:
     shake(model, 7)
     top = 255.0 if inside(name) else 1.0
@@ -76,7 +95,8 @@ def put_down(model: keras.Model, out: Path, name: str, size: int) -> None:
     (out / f"{name}.json").write_text(model.to_json())
     flat = {"|".join((*path, key)): value for path, _, found in walk(model) for key, value in found.items()}
     np.savez(out / f"{name}_weights.npz", **flat)
-    np.savez(out / f"{name}.npz", images=images, answers=answers, logits=logits)
+    truth = precisely(model, images)
+    np.savez(out / f"{name}.npz", images=images, answers=answers, logits=logits, truth=truth)
 
 
 def inside(name: str) -> bool:

@@ -137,7 +137,9 @@ def _slices(path: Path, plane: str | None, volume: int | None, window: Asked) ->
 def _no_frame(path: Path, frame: int | None) -> None:
     if frame is not None:
         raise BadInput(
-            f"a frame of {path.name}", "an image of several pages, or DICOM", "NIfTI has --slice and --volume (from 0)"
+            f"a frame of {path.name}",
+            "DICOM, or an image of several pages; of NIfTI a slice and a volume",
+            "NIfTI has --slice and --volume (from 0)",
         )
 
 

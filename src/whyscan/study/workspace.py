@@ -45,7 +45,7 @@ def workspace(folder: Path, data: Path | None, asked: Mapping[str, Any], *, resu
         }
         files.write_json(run.manifest_path, manifest)
         if data is not None:
-            files.write_json(run.data_path, {"data": str(data.resolve())})
+            files.write_json(run.data_path, {"data": printable(str(data.resolve()))})
         yield run
 
 
