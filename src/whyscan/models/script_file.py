@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,7 @@ from whyscan.models.preprocess import Normalisation
 from whyscan.models.script_ops import refused
 from whyscan.records.geometry import Fit
 
+PATIENCE_S = 3.0
 _TRACE = "trace the network again: torch.jit.save(torch.jit.trace(model.eval(), example), path)"
 _GROWTH, _FREE = 16, 64 * 2**20
 
@@ -61,8 +64,9 @@ def open_script(
     content = readable(path, 2**31).read_bytes()
     entries = _entries(content, path)
     exported = any(key.endswith("models/model.json") for key in entries)
-    module: Callable[[Tensor], Any] = read_exported(entries, path) if exported else _scripted(entries, path)
-    normal, size = scaling(preprocess), square(input_size)
+    size = square(input_size)
+    module: Callable[[Tensor], Any] = read_exported(entries, path) if exported else _scripted(entries, path, size)
+    normal = scaling(preprocess)
     ask = _asked(module, normal, blue_first(preprocess), path)
     answers = ask(probe(size).numpy())
     if answers.ndim != 2 or len(answers) != 2 or not np.isfinite(answers).all():
@@ -112,7 +116,26 @@ def _entries(content: bytes, path: Path) -> dict[str, bytes]:
     raise BadModel(f"{path} holds {total} bytes in {len(infos)} entries", "an archive as torch writes it", _TRACE)
 
 
-def _scripted(entries: dict[str, bytes], path: Path) -> Callable[[Tensor], Any]:
+def _tried(program: bytes, size: tuple[int, int], path: Path) -> None:
+    """Let another process run it first: a damaged program may crash torch, and take this process with it."""
+    if not sys.executable:  # embedded in another program: there is no interpreter to start
+        return
+    script = Path(__file__).with_name("script_probe.py")
+    command = [sys.executable, "-I", str(script), str(size[0]), str(size[1])]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)  # torch is imported, however long that took; its time begins now
+        try:
+            process.communicate(program, timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise BadModel(f"{path} gave no answer in {PATIENCE_S:g} s", "a network that answers", _TRACE) from None
+    if process.returncode not in (0, 1):
+        raise BadModel(f"{path} is damaged: it made torch crash", "a whole file", "copy it again from where it is from")
+
+
+def _scripted(entries: dict[str, bytes], path: Path, size: tuple[int, int]) -> Callable[[Tensor], Any]:
     for key, value in entries.items():
         if key.endswith(".py") and b"__setstate__" in value:
             raise BadModel(f"{path} runs code when it is opened (__setstate__ in {key})", "a traced network", _TRACE)
@@ -134,6 +157,7 @@ def _scripted(entries: dict[str, bytes], path: Path) -> Callable[[Tensor], Any]:
         raise BadModel(
             f"{path} uses {', '.join(odd[:6])}", "operators that compute on tensors, without loops or files", _TRACE
         )
+    _tried(copy.getvalue(), size, path)
     return module.eval()  # type: ignore[no-any-return]
 
 
