@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +78,10 @@ def main() -> None:
     print(f"Opening {size:.0f} MB and listing {len(ours.layers)} layers: {statistics.median(opened):.2f} s\n")
     print("| job | Keras file | timm | ratio, median (quartiles) |\n|---|---|---|---|")
     models = {"keras": ours, "timm": theirs}
-    jobs = {name: (lambda each=each: each.logits(pixels)) for name, each in models.items()}
+    jobs = {name: partial(each.logits, pixels) for name, each in models.items()}
     print(row("forward, one scan", taking_turns(jobs, asked.repeats)))
     for targets, called in (("predicted", "1 class"), ("all", f"{len(ours.classes)} classes")):
-        jobs = {
-            name: (lambda each=each: whyscan.explain_layers(each, scan, targets=targets))
-            for name, each in models.items()
-        }
+        jobs = {name: partial(whyscan.explain_layers, each, scan, targets=targets) for name, each in models.items()}
         print(row(f"Grad-CAM of all layers, {called}", taking_turns(jobs, asked.repeats)))
 
 
