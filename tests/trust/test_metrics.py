@@ -13,6 +13,7 @@ from whyscan.data.head import find_head
 from whyscan.data.phantom import phantom
 from whyscan.errors import BadInput
 from whyscan.explain.explain import explain
+from whyscan.explain.games.perturb import Memory
 from whyscan.models.backbones import build
 from whyscan.trust import faithfulness as faith
 from whyscan.trust.case import Case
@@ -137,3 +138,18 @@ def test_a_batterys_cost_counts_what_is_shared_once() -> None:
     assert shared.evaluations == 2 * 2 * 61
     with pytest.raises(BadInput, match="metric 'nothing'"):
         estimate(["nothing"], scans=1, explained=1, seconds=1)
+
+
+def test_another_seeds_noise_is_another_game(drawn: Case) -> None:
+    memories: dict[str, Memory] = {}
+    for seed in (0, 1):
+        faith.road(replace(drawn, seed=seed, memories=memories))
+        faith.deletion_auc(replace(drawn, seed=seed, memories=memories))
+    assert sum("/road" in name for name in memories) == 2
+
+
+def test_methods_share_the_subsets_they_are_asked_about(drawn: Case) -> None:
+    memories: dict[str, Memory] = {}
+    for maps in (drawn.attribution.maps, -drawn.attribution.maps):
+        faith.infidelity(replace(mapped(drawn, maps), memories=memories))
+    assert [len(memory) for memory in memories.values()] == [1 + faith.SUBSETS]

@@ -14,6 +14,7 @@ from whyscan.data.head import Head, find_head
 from whyscan.data.scan import Scan
 from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.games.perturb import Memory
 from whyscan.explain.methods import METHODS
 from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import Attribution
@@ -80,8 +81,9 @@ def judge(
             continue
         one = next(iter(made.values()))
         target = one.predicted
+        memories: dict[str, Memory] = {}
         for method, attribution in made.items():
-            case = _case(classifier, scan, attribution, target, method, head, settings)
+            case = replace(_case(classifier, scan, attribution, target, method, head, settings), memories=memories)
             found.rows += _asked(case, depth, group, spent.get(method))
         if depth.layered and classifier.white_box and classifier.layers:
             _layers(found, classifier, scan, target, head, settings, group)

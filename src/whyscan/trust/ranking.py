@@ -125,7 +125,8 @@ def logits(case: Case, segments: Int32[np.ndarray, "mh mw"], shown: Bool[np.ndar
     else:
         tissue = float(pixels[:, find_tissue(pixels)].mean().clip(0, 1))
         board = Game(pixels, hidden(pixels, segments, tissue if how.fill == "tissue" else "blur"), segments)
-    about = (case.classifier.name, case.classifier.hash, case.attribution.scan, how.fill)
+    noise = f"road {case.seed}" if how.fill == "road" else how.fill
+    about = (case.classifier.name, case.classifier.hash, case.attribution.scan, noise)
     name = f"{'/'.join(about)}/{zlib.crc32(pixels.tobytes()):08x}{zlib.crc32(segments.tobytes()):08x}"
     memory = case.memories.setdefault(name, {})
     predict = lambda asked: case.classifier.logits(asked, batch=how.batch)  # noqa: E731
