@@ -1,0 +1,239 @@
+"""Trust metrics by whyscan and by quantus, in turns: `python benchmarks/trust_quantus.py MODEL SCANS`. Prints a table.
+
+The same maps, the same network in float32, the same metrics with the same number of perturbed scans or of
+explanations, both with the allocator kept from giving memory back. quantus is given all maps of a method at once, which
+is how it is fastest, and our own explanations where a metric explains again: so what differs is how a metric asks the
+model and what it does around it. Robustness and randomisation are asked on fewer scans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+import whyscan
+from whyscan.data.read import read_scan
+from whyscan.data.scan import Scan
+from whyscan.explain.explain import explain
+from whyscan.models.classifier import Classifier
+from whyscan.models.process import keep_allocations
+from whyscan.records.attribution import Attribution
+from whyscan.trust import faithfulness, localisation, names, sanity, stability
+from whyscan.trust.case import Case, Metric
+from whyscan.trust.metrics import METRICS
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import quantus
+
+METHODS = ("gradcam", "saliency", "integrated_gradients", "guided_backprop", "occlusion")
+SCAN_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Metrics asked together, ours by name beside quantus's with their settings on a map of so many pixels."""
+
+    name: str
+    ours: Mapping[str, Metric]
+    theirs: Callable[[int], Settings]
+    deep: bool = False
+
+
+STEPS, SUBSETS = faithfulness.REMOVAL.steps, faithfulness.SUBSETS
+FAITHFUL = (
+    names.DELETION, names.ROAD, "aopc", "monotonicity", "faithfulness correlation", "sensitivity-n", "infidelity"
+)  # fmt: skip
+PLACED = ("pointing game", "relevance mass", "relevance rank", "auc")
+COMPLEX = (names.GINI, names.ENTROPY, "effective size")
+
+
+def _faithful(pixels: int) -> Settings:
+    """As many perturbed scans as ours asks for, or fewer."""
+    patch = round(pixels**0.5 / 7)
+    return {
+        "PixelFlipping": {"features_in_step": _step(pixels, STEPS)},
+        "ROAD": {"percentages": list(range(10, 100, 10))},
+        "RegionPerturbation": {"regions_evaluation": STEPS, "patch_size": patch},
+        "Monotonicity": {"features_in_step": _step(pixels, STEPS)},
+        "FaithfulnessCorrelation": {"nr_runs": SUBSETS, "subset_size": pixels // 3},
+        "SensitivityN": {"features_in_step": _step(pixels, SUBSETS), "n_max_percentage": 1.0},
+        "Infidelity": {"n_perturb_samples": SUBSETS, "perturb_patch_sizes": [patch]},
+    }
+
+
+def _step(pixels: int, steps: int) -> int:
+    """quantus wants a step that divides the pixels: the next larger one, so that it has no more steps than ours."""
+    return next(size for size in range(-(-pixels // steps), pixels + 1) if pixels % size == 0)
+
+
+def _sturdy(_: int) -> Settings:
+    return {
+        "MaxSensitivity": {"nr_samples": stability.COPIES, "lower_bound": stability.RADIUS},
+        "LocalLipschitzEstimate": {"nr_samples": stability.COPIES, "perturb_std": stability.RADIUS / 3**0.5},
+    }
+
+
+def _plain(*theirs: str) -> Callable[[int], Settings]:
+    return lambda _: {name: {} for name in theirs}
+
+
+FAMILIES = (
+    Family("faithfulness", {name: METRICS[name].function for name in FAITHFUL}, _faithful),
+    Family(
+        "localisation",
+        {name: localisation.METRICS[name] for name in PLACED},
+        _plain("PointingGame", "RelevanceMassAccuracy", "RelevanceRankAccuracy", "AUC"),
+    ),
+    Family(
+        "complexity",
+        {name: METRICS[name].function for name in COMPLEX},
+        _plain("Sparseness", "Complexity", "EffectiveComplexity"),
+    ),
+    Family(
+        "robustness",
+        {name: stability.METRICS[name] for name in (names.SENSITIVITY, "local lipschitz")},
+        _sturdy,
+        deep=True,
+    ),
+    Family(
+        "randomisation",
+        {names.RANDOMISED: sanity.METRICS[names.RANDOMISED]},
+        lambda _: {"MPRT": {"skip_layers": True, "layer_order": "bottom_up"}},
+        deep=True,
+    ),
+)
+
+
+class Grey(nn.Module):
+    """The network for scans of one channel: quantus's ROAD breaks on three."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, grey: Tensor) -> Tensor:
+        logits = self.network(grey.expand(-1, 3, -1, -1))
+        assert isinstance(logits, Tensor)
+        return logits
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("scans", type=Path, help="a folder of slices")
+    parser.add_argument("--scans", dest="count", type=int, default=10)
+    parser.add_argument("--deep", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3)
+    asked = parser.parse_args(argv)
+    keep_allocations()
+    classifier = whyscan.load(asked.model)
+    paths = sorted(path for path in asked.scans.rglob("*") if path.suffix.lower() in SCAN_ENDINGS)[: asked.count]
+    scans = [_square(classifier, read_scan(path)) for path in paths]
+    cases = [[_case(classifier, scan, method) for scan in scans] for method in METHODS]
+    rows = []
+    totals: dict[str, list[float]] = {"whyscan": [], "quantus": []}
+    for family in FAMILIES:
+        count = asked.deep if family.deep else len(scans)
+        times: dict[str, list[float]] = {"whyscan": [], "quantus": []}
+        for _ in range(asked.repeats):
+            times["whyscan"].append(_timed(partial(ours, family, [each[:count] for each in cases])))
+            times["quantus"].append(_timed(partial(theirs, family, [each[:count] for each in cases])))
+            print(
+                family.name, {name: round(found[-1], 2) for name, found in times.items()}, file=sys.stderr, flush=True
+            )
+        rows.append([family.name, str(count), *_cells(times)])
+        for name, found in times.items():
+            totals[name] = [a + b for a, b in zip(totals[name] or [0.0] * len(found), found, strict=True)]
+    rows.append(["all", "", *_cells(totals)])
+    head = ["family", "scans", "whyscan, s", "quantus, s", "times as fast"]
+    rule = ["---", *("---:" for _ in head[1:])]
+    print("\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)))
+
+
+def _cells(times: Mapping[str, Sequence[float]]) -> list[str]:
+    ratio = statistics.median(b / a for a, b in zip(times["whyscan"], times["quantus"], strict=True))
+    return [*(f"{statistics.median(times[name]):.3g}" for name in ("whyscan", "quantus")), f"{ratio:.1f}"]
+
+
+def ours(family: Family, cases: Sequence[Sequence[Case]]) -> None:
+    """By scan, so that the methods share what is asked of it."""
+    for of_scan in zip(*cases, strict=True):
+        memories: dict[str, Any] = {}
+        for case in of_scan:
+            fresh = replace(case, memories=memories, explained={})
+            for metric in family.ours.values():
+                found = metric(fresh)
+                assert found.status != "failed", found.reason
+
+
+def theirs(family: Family, cases: Sequence[Sequence[Case]]) -> None:
+    """By method, all scans at once."""
+    for of_method in cases:
+        classifier = of_method[0].classifier
+        shape = of_method[0].prepared[0].shape[2:]
+        pixels = np.concatenate([case.prepared[0][:, :1] for case in of_method])
+        maps = np.stack([case.attribution.values[0] for case in of_method])[:, None].astype(np.float32)
+        wanted = np.array([classifier.classes.index(case.target) for case in of_method])
+        masks = np.stack([case.scan.region for case in of_method])[:, None]
+        network = Grey(classifier.network).eval()
+
+        def again(model: Any, inputs: np.ndarray, targets: np.ndarray, *, case: Case = of_method[0], **_: Any) -> Any:
+            other = replace(case.classifier, network=model.network, hash="")
+            return np.stack([_again(other, x, case, t) for x, t in zip(inputs, targets, strict=True)])
+
+        for name, settings in family.theirs(shape[0] * shape[1]).items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                metric = getattr(quantus, name)(disable_warnings=True, display_progressbar=False, **settings)
+                metric(
+                    model=network, x_batch=pixels, y_batch=wanted, a_batch=maps, s_batch=masks, channel_first=True,
+                    explain_func=again, softmax=True, device="cpu", batch_size=16,
+                )  # fmt: skip
+
+
+def _again(classifier: Classifier, inputs: np.ndarray, case: Case, target: int) -> np.ndarray:
+    """One of our explanations of quantus's pixels."""
+    scan = replace(case.scan, pixels=np.ascontiguousarray(inputs.clip(0, 1), np.float32), region=None)
+    return explain(classifier, scan, case.attribution.method, classifier.classes[int(target)]).values[:1]
+
+
+def _square(classifier: Classifier, scan: Scan) -> Scan:
+    """At the model's own size, so that both sides judge the same pixels; a disc stands for the tumour."""
+    pixels = classifier.prepare(scan)[0][0]
+    rows, columns = np.indices(pixels.shape[1:]) / pixels.shape[1] - 0.6
+    grey = np.ascontiguousarray(pixels[:1])
+    return replace(scan, pixels=grey, region=rows**2 + columns**2 < 0.02)
+
+
+def _case(classifier: Classifier, scan: Scan, method: str) -> Case:
+    found = explain(classifier, scan, method, "predicted")
+
+    def again(model: Classifier, other: Scan, seed: int) -> Attribution:
+        return explain(model, other, method, found.targets[0], seed=seed)
+
+    return Case(classifier, scan, found, found.targets[0], again)
+
+
+def _timed(job: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    job()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
