@@ -6,7 +6,8 @@ Trains one small network in each of the worlds of `whyscan.study.worlds` (some m
 again), looks for scans on which the reason for the answer can be proved, explains them by every method, asks every
 metric, and writes OUT/table.csv, OUT/phantoms.csv and OUT/phantoms.md. The truth itself, drawn as a map, and the maps
 that know nothing of the model are judged beside the methods: a metric that does not prefer the truth to them is no
-judge of the methods.
+judge of the methods. And the scans with a cue are explained for the model of the first world too, which never saw one:
+a map that points at the cue there as well shows the scan.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from phantoms_table import TRUTH, summary_rows, text
+from phantoms_table import FOUND, NOT_USED, TRUTH, summary_rows, text
 
 from whyscan.data.head import find_head
 from whyscan.data.scan import Scan
+from whyscan.explain.explain import explain
 from whyscan.explain.methods import METHODS
 from whyscan.models.classifier import Classifier
 from whyscan.models.process import keep_allocations
 from whyscan.records import files
-from whyscan.study.trust_scan import Depth, judge, usable
+from whyscan.study.trust_scan import SHARED, Depth, judge, usable
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.study.worlds import WORLDS, Proof, World, proofs, world_model
 from whyscan.trust import table
@@ -53,10 +55,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep_allocations()
     rows: list[Row] = []
     tried: dict[str, tuple[int, int]] = {}
+    unaware: Classifier | None = None
     for world in (each for each in WORLDS if not asked.world or each.name in asked.world):
         folder = asked.out / world.name.replace(" ", "-")
         say(f"{world.name}: training")
         model = world_model(folder, world, seed=asked.seed, per_class=asked.per_class, epochs=asked.epochs)
+        unaware = model if world.shortcut is None else unaware
         found, count = proofs(model, world, range(FIRST_SEED, FIRST_SEED + asked.scans))
         tried[world.name] = len(found), count
         say(f"{world.name}: the reason is proved on {len(found)} of {count} scans")
@@ -64,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for number, proof in enumerate(found[: asked.scans]):
             settings = TrustSettings(methods=methods, evaluations=300, seed=asked.seed)
             rows += judged(model, world, proof, settings, sturdy=number < asked.sturdy)
+            if world.local and world.shortcut and unaware is not None:
+                rows += list(control(unaware, world, proof, settings))
             say(f"{world.name}: {number + 1} of {min(len(found), asked.scans)}")
     asked.out.mkdir(parents=True, exist_ok=True)
     table.write(asked.out / "table.csv", rows)
@@ -76,9 +82,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 def judged(model: Classifier, world: World, proof: Proof, settings: TrustSettings, *, sturdy: bool) -> list[Row]:
     """One scan's rows. In a world whose reason has no place, the known region is the lesion, which is *not* it."""
     scan = proof.scan if world.local else replace(proof.scan, region=proof.lesion)
-    group = str(proof.scan.source).rsplit(maxsplit=1)[-1]  # its seed: one head for all kinds
+    group = _group(scan)
     found = judge({world.name: model}, scan, settings, Depth(faithful=True, sturdy=sturdy), group=group).rows
     return found + (list(_truth(replace(model, name=world.name), scan, proof.target, group)) if world.local else [])
+
+
+def control(unaware: Classifier, world: World, proof: Proof, settings: TrustSettings) -> Iterator[Row]:
+    """The same scan, with the cue in it, explained for the same class by the model that never saw a cue."""
+    model = replace(unaware, name=world.name + NOT_USED)
+    for method in settings.methods:
+        samples = settings.evaluations if method in SHARED else None
+        told = explain(model, proof.scan, method, proof.target, seed=settings.seed, samples=samples)
+        case = Case(model, proof.scan, told, proof.target, lambda *_, told=told: told)
+        for each in measure(case, {FOUND: FREE[FOUND]}):
+            yield row(case, each, group=_group(proof.scan))
+
+
+def _group(scan: Scan) -> str:
+    """A phantom's seed: the heads of all kinds are one."""
+    return str(scan.source).rsplit(maxsplit=1)[-1]
 
 
 def _truth(model: Classifier, scan: Scan, target: str, group: str) -> Iterator[Row]:
