@@ -23,6 +23,7 @@ from phantoms_table import FOUND, NOT_USED, TRUTH, summary_rows, text
 
 from whyscan.data.head import find_head
 from whyscan.data.scan import Scan
+from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain
 from whyscan.explain.methods import METHODS
 from whyscan.models.classifier import Classifier
@@ -92,7 +93,10 @@ def control(unaware: Classifier, world: World, proof: Proof, settings: TrustSett
     model = replace(unaware, name=world.name + NOT_USED)
     for method in settings.methods:
         samples = settings.evaluations if method in SHARED else None
-        told = explain(model, proof.scan, method, proof.target, seed=settings.seed, samples=samples)
+        try:
+            told = explain(model, proof.scan, method, proof.target, seed=settings.seed, samples=samples)
+        except WhyscanError:  # as it refuses every network of this kind; `judge` has said why
+            continue
         case = Case(model, proof.scan, told, proof.target, lambda *_, told=told: told)
         for each in measure(case, {FOUND: FREE[FOUND]}):
             yield row(case, each, group=_group(proof.scan))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from whyscan.records import files
 from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 
@@ -43,7 +44,31 @@ def main() -> None:
         ("Where Grad-CAM's energy lies", energy_table(runs[0])),
         ("Over seeds", seed_table(runs)),
     ]
+    if runs[0].trust_path.is_file():
+        sections.append(("Trust", trust_table(runs[0])))
     print("\n\n".join(f"### {title}\n\n{table}" for title, table in sections))
+
+
+def trust_table(run: Run) -> str:
+    """A method of a model a line: the verdict, and the means that it rests on, each with its 95 % interval."""
+    judged = files.read_json(run.trust_path)["methods"]
+    columns = list(dict.fromkeys(line["name"] for each in judged for line in each["evidence"]))
+    lines = []
+    for each in judged:
+        found = {line["name"]: line for line in each["evidence"]}
+        states = ", ".join(f"{count} {state}" for state, count in each["states"].items())
+        lines.append(
+            [each["model"], each["method"], each["grade"], states, *(_trusted(found.get(name)) for name in columns)]
+        )
+    return table(["model", "method", "verdict", "explanations", *columns], lines)
+
+
+def _trusted(line: Mapping[str, Any] | None) -> str:
+    if line is None or line["value"] is None:
+        return "-"
+    value, low, high = (line[key] for key in ("value", "low", "high"))
+    between = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{value:.2f}{between}".replace("-", "\N{MINUS SIGN}")
 
 
 def score_table(comparison: Mapping[str, Any], metric: str) -> str:
