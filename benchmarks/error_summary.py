@@ -10,6 +10,7 @@ import numpy as np
 from error_figure import draw
 from error_reference import BUDGETS, SCORES
 from error_stats import Curve, Scan, curve, load, median, needed, resampled, rows
+from markdown_table import markdown
 
 from whyscan.records import files
 
@@ -67,7 +68,7 @@ def same_error(models: Mapping[str, Sequence[Scan]]) -> str:
                  *(("", "") if family == "owen" else _beside(curve(scans, family, "whyscan, alone"), theirs, n)))
             )  # fmt: skip
     head = ("model (scans)", "peer, evaluations", "its error", "whyscan needs", "ratio", "asked for alone", "ratio")
-    return _table(head, lines)
+    return markdown(head, lines)
 
 
 def _beside(ours: Curve, theirs: Sequence[np.ndarray], n: int) -> tuple[str, str]:
@@ -90,7 +91,7 @@ def errors(lines: Mapping[Line, Mapping[int, Row]]) -> str:
         ]  # fmt: skip
         scans = next(at[1000]["scans"] for line, at in lines.items() if line[0] == model)
         head = ("values", "score", "estimator", *(f"{n:,}" for n in BUDGETS), "Spearman", "top 5")
-        tables.append(f"**{model}**, {scans} scans\n\n{_table(head, mine)}")
+        tables.append(f"**{model}**, {scans} scans\n\n{markdown(head, mine)}")
     return "\n\n".join(tables)
 
 
@@ -101,7 +102,7 @@ def coverage(lines: Mapping[Line, Mapping[int, Row]]) -> str:
         for (model, family, score, estimator), at in lines.items()
         if estimator in _TABLED
     ]
-    return _table(("model", "values", "score", "estimator", *(f"{n:,}" for n in BUDGETS)), table)
+    return markdown(("model", "values", "score", "estimator", *(f"{n:,}" for n in BUDGETS)), table)
 
 
 def auto(models: Mapping[str, Sequence[Scan]]) -> str:
@@ -118,7 +119,7 @@ def auto(models: Mapping[str, Sequence[Scan]]) -> str:
         "model (scans)", "score", "method", "coverage", "settled within 2,000", "median evaluations", "median error",
         "same top 5", "or tied", "or within 5 %", "sure signs alike", "sure signs right",
     )  # fmt: skip
-    return _table(head, lines)
+    return markdown(head, lines)
 
 
 def _auto(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -141,12 +142,6 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    numeric = [all(line[i][:1] in "-≥≤<>0123456789" for line in lines) for i in range(len(head))]
-    rule = ["---:" if right else "---" for right in numeric]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
 
 def _put(page: Path, name: str, text: str) -> None:

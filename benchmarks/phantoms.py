@@ -29,13 +29,13 @@ from whyscan.explain.methods import METHODS
 from whyscan.models.classifier import Classifier
 from whyscan.models.process import keep_allocations
 from whyscan.records import files
-from whyscan.study.trust_scan import SHARED, Depth, judge, usable
+from whyscan.study.trust_scan import Depth, judge, usable
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.study.worlds import WORLDS, Proof, World, proofs, world_model
 from whyscan.trust import table
 from whyscan.trust.battery import FAITHFUL, FREE, measure, row
 from whyscan.trust.case import Case
-from whyscan.trust.nulls import null_attributions
+from whyscan.trust.nulls import drawn_attributions
 from whyscan.trust.table import Row
 
 FIRST_SEED = 10_000
@@ -56,12 +56,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep_allocations()
     rows: list[Row] = []
     tried: dict[str, tuple[int, int]] = {}
-    unaware: Classifier | None = None
-    for world in (each for each in WORLDS if not asked.world or each.name in asked.world):
-        folder = asked.out / world.name.replace(" ", "-")
+
+    def trained(world: World) -> Classifier:
         say(f"{world.name}: training")
-        model = world_model(folder, world, seed=asked.seed, per_class=asked.per_class, epochs=asked.epochs)
-        unaware = model if world.shortcut is None else unaware
+        folder = asked.out / world.name.replace(" ", "-")
+        return world_model(folder, world, seed=asked.seed, per_class=asked.per_class, epochs=asked.epochs)
+
+    unaware = trained(next(world for world in WORLDS if world.shortcut is None))
+    for world in (each for each in WORLDS if not asked.world or each.name in asked.world):
+        model = unaware if world.shortcut is None else trained(world)
         found, count = proofs(model, world, range(FIRST_SEED, FIRST_SEED + asked.scans))
         tried[world.name] = len(found), count
         say(f"{world.name}: the reason is proved on {len(found)} of {count} scans")
@@ -69,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for number, proof in enumerate(found[: asked.scans]):
             settings = TrustSettings(methods=methods, evaluations=300, seed=asked.seed)
             rows += judged(model, world, proof, settings, sturdy=number < asked.sturdy)
-            if world.local and world.shortcut and unaware is not None:
+            if world.local and world.shortcut:
                 rows += list(control(unaware, world, proof, settings))
             say(f"{world.name}: {number + 1} of {min(len(found), asked.scans)}")
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -92,7 +95,7 @@ def control(unaware: Classifier, world: World, proof: Proof, settings: TrustSett
     """The same scan, with the cue in it, explained for the same class by the model that never saw a cue."""
     model = replace(unaware, name=world.name + NOT_USED)
     for method in settings.methods:
-        samples = settings.evaluations if method in SHARED else None
+        samples = settings.samples(method)
         try:
             told = explain(model, proof.scan, method, proof.target, seed=settings.seed, samples=samples)
         except WhyscanError:  # as it refuses every network of this kind; `judge` has said why
@@ -109,9 +112,9 @@ def _group(scan: Scan) -> str:
 
 def _truth(model: Classifier, scan: Scan, target: str, group: str) -> Iterator[Row]:
     assert scan.region is not None
-    drawn = next(iter(null_attributions(model, scan, target, seed=0).values()))
-    grid = drawn.geometry.region_to_model(scan.region)
-    told = replace(drawn, method=TRUTH, maps=np.asarray(grid, np.float32)[None])
+    _, geometry = model.prepare(scan)
+    grid = np.asarray(geometry.region_to_model(scan.region), np.float32)
+    told = drawn_attributions(model, scan, target, {TRUTH: grid[None]}, seed=0)[TRUTH]
     case = Case(model, scan, told, target, lambda *_: told, head=find_head(scan).head)
     for battery in (FREE, FAITHFUL):
         for each in measure(case, battery):

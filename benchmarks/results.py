@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_table import markdown
 from scipy import stats
 
 from whyscan.records import files
@@ -60,7 +61,7 @@ def trust_table(run: Run) -> str:
         lines.append(
             [each["model"], each["method"], each["grade"], states, *(_trusted(found.get(name)) for name in columns)]
         )
-    return table(["model", "method", "verdict", "explanations", *columns], lines)
+    return markdown(["model", "method", "verdict", "explanations", *columns], lines)
 
 
 def _trusted(line: Mapping[str, Any] | None) -> str:
@@ -77,7 +78,7 @@ def score_table(comparison: Mapping[str, Any], metric: str) -> str:
     for model in comparison["models"]:
         cells = [cell(comparison, model["name"], subset, metric, None) for subset in subsets]
         rows.append([model["name"], *cells])
-    return table(["model", *(NAMES[subset] for subset in subsets)], rows)
+    return markdown(["model", *(NAMES[subset] for subset in subsets)], rows)
 
 
 def recall_table(comparison: Mapping[str, Any], subset: str) -> str:
@@ -86,7 +87,7 @@ def recall_table(comparison: Mapping[str, Any], subset: str) -> str:
         [model["name"], *(cell(comparison, model["name"], subset, "recall", name) for name in classes)]
         for model in comparison["models"]
     ]
-    return table(["model", *classes], rows)
+    return markdown(["model", *classes], rows)
 
 
 def cell(comparison: Mapping[str, Any], model: str, subset: str, metric: str, of: str | None) -> str:
@@ -112,7 +113,7 @@ def pair_table(comparison: Mapping[str, Any]) -> str:
         if pair["subset"] in ("validation", "holdout", "test-clean")
         and (pair["p_holm"] is not None or {pair["a"], pair["b"]} == shown)
     ]
-    return table(["pair", "on", "difference", "p", "p after Holm", "verdict"], rows)
+    return markdown(["pair", "on", "difference", "p", "p after Holm", "verdict"], rows)
 
 
 def energy_table(run: Run) -> str:
@@ -121,7 +122,7 @@ def energy_table(run: Run) -> str:
         for row in run.results()
         if row["stage"] == "explain" and row["subset"] == "held out, known lesion"
     ]
-    return table(["model", "what", "mean [95 %]", "groups"], rows)
+    return markdown(["model", "what", "mean [95 %]", "groups"], rows)
 
 
 def number(row: Mapping[str, str]) -> str:
@@ -143,7 +144,9 @@ def seed_table(runs: Sequence[Run]) -> str:
             values = [value(document, name, subset) for document in documents]
             each = ", ".join(f"{v:.3f}" for v in values)
             rows.append([name, NAMES[subset], each, over_seeds(values)])
-    return table(["model", "accuracy on", f"seeds {', '.join(str(d['seed']) for d in documents)}", "mean [95 %]"], rows)
+    return markdown(
+        ["model", "accuracy on", f"seeds {', '.join(str(d['seed']) for d in documents)}", "mean [95 %]"], rows
+    )
 
 
 def over_seeds(values: Sequence[float]) -> str:
@@ -159,11 +162,6 @@ def value(document: Mapping[str, Any], model: str, subset: str) -> float:
         if (row["model"], row["subset"], row["metric"], row["class"]) == (model, subset, "accuracy", None):
             return float(row["value"])
     raise SystemExit(f"{model} was not scored on {subset}")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

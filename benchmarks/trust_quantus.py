@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_table import markdown
 from torch import Tensor, nn
 
 import whyscan
-from whyscan.data.read import read_scan
+from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
 from whyscan.explain.explain import explain
 from whyscan.models.classifier import Classifier
@@ -38,9 +39,6 @@ with warnings.catch_warnings():
     import quantus
 
 METHODS = ("gradcam", "saliency", "integrated_gradients", "guided_backprop", "occlusion")
-SCAN_ENDINGS = (".jpg", ".jpeg", ".png")
-
-
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -142,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(argv)
     keep_allocations()
     classifier = whyscan.load(asked.model)
-    paths = sorted(path for path in asked.scans.rglob("*") if path.suffix.lower() in SCAN_ENDINGS)[: asked.count]
+    paths = scan_files(asked.scans)[: asked.count]
     scans = [_square(classifier, read_scan(path)) for path in paths]
     cases = [[_case(classifier, scan, method) for scan in scans] for method in METHODS]
     rows = []
@@ -160,9 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, found in times.items():
             totals[name] = [a + b for a, b in zip(totals[name] or [0.0] * len(found), found, strict=True)]
     rows.append(["all", "", *_cells(totals)])
-    head = ["family", "scans", "whyscan, s", "quantus, s", "times as fast"]
-    rule = ["---", *("---:" for _ in head[1:])]
-    print("\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)))
+    print(markdown(["family", "scans", "whyscan, s", "quantus, s", "times as fast"], rows))
 
 
 def _cells(times: Mapping[str, Sequence[float]]) -> list[str]:

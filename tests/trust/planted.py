@@ -55,17 +55,17 @@ def _rows(n, gap, gap_right, wrong, telling, sane, seed) -> Iterator[Row]:
                 yield row(method, "auc", 0.7 + more - shift + noise[1])
                 yield row(method, "tissue: border", 0.1 + shift + noise[2])
                 yield row(method, "tissue: background", 0.05 + noise[3] / 3)
-                yield row(method, "deletion auc", 0.3 + noise[4])
+                yield row(method, "sensitivity-n", 0.4 + noise[4])
                 yield row(method, "seed agreement", 0.95)
                 yield row(method, "flip consistency", 0.8 + noise[5])
                 yield row(method, "randomisation similarity", sane + noise[6])
                 yield row(method, "gini", 0.6 + noise[7])
                 yield row(method, "blank", 0.0)
                 yield row(method, "seconds", 0.4)
-            for null, energy, deletion in (("null: random", 0.05, 0.6), ("null: centre", 0.12, 0.55)):
+            for null, energy, follows in (("null: random", 0.05, 0.0), ("null: centre", 0.12, 0.1)):
                 yield row(null, "energy in lesion", energy + rng.normal(0, 0.01))
                 yield row(null, "auc", 0.55 + rng.normal(0, 0.01))
-                yield row(null, "deletion auc", deletion + rng.normal(0, 0.03))
+                yield row(null, "sensitivity-n", follows + rng.normal(0, 0.03))
 
 
 def _row(model, known, method, metric, value):

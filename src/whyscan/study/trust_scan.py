@@ -20,7 +20,7 @@ from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.geometry import resize
-from whyscan.study.trust_settings import TrustSettings
+from whyscan.study.trust_settings import SHARED, TrustSettings
 from whyscan.trust import names
 from whyscan.trust.agreeing import agreement_row
 from whyscan.trust.battery import FAITHFUL, FREE, PROFILE, STURDY, Measured, measure, row
@@ -30,8 +30,6 @@ from whyscan.trust.flipping import flip_row, turned
 from whyscan.trust.nulls import null_attributions
 from whyscan.trust.table import Row
 
-SHARED = ("lime", "shap")
-"""Superpixel methods, whose signs can be compared."""
 SIDE = 16
 """Layers' maps are kept at this size to be compared across scans."""
 
@@ -83,7 +81,7 @@ def judge(
         target = one.predicted
         memories: dict[str, Memory] = {}
         for method, attribution in made.items():
-            case = replace(_case(classifier, scan, attribution, target, method, head, settings), memories=memories)
+            case = _case(classifier, scan, attribution, target, method, head, settings, memories)
             found.rows += _asked(case, depth, group, spent.get(method))
         if depth.layered and classifier.white_box and classifier.layers:
             _layers(found, classifier, scan, target, head, settings, group)
@@ -144,14 +142,15 @@ def _case(
     method: str,
     head: Head,
     settings: TrustSettings,
+    memories: dict[str, Memory] | None = None,
 ) -> Case:
     def again(model: Classifier, other: Scan, seed: int) -> Attribution:
         if names.is_null(method):
             return null_attributions(model, other, target, seed=seed)[method]
-        samples = settings.evaluations if method in SHARED else None
-        return explain(model, other, method, target, seed=seed, samples=samples)
+        return explain(model, other, method, target, seed=seed, samples=settings.samples(method))
 
-    return Case(classifier, scan, attribution, target, again, head=head.head, seed=settings.seed)
+    shared = {} if memories is None else memories
+    return Case(classifier, scan, attribution, target, again, head=head.head, memories=shared, seed=settings.seed)
 
 
 def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Row]:

@@ -9,6 +9,8 @@ from whyscan.errors import BadInput
 from whyscan.explain.methods import find_method
 from whyscan.study.settings import check_seed
 
+SHARED = ("lime", "shap")
+"""Superpixel methods, which share their perturbed scans and whose signs can be compared."""
 USUAL = ("gradcam", "layercam", "integrated_gradients", "guided_backprop", "lime", "shap", "occlusion")
 
 
@@ -37,6 +39,10 @@ class TrustSettings:
     sturdy: int = 6
     evaluations: int = 300
     seed: int = 0
+
+    def samples(self, method: str) -> int | None:
+        """Of one explanation, for the methods that have a budget here."""
+        return self.evaluations if method in SHARED else None
 
     def __post_init__(self) -> None:
         check_seed(self.seed)

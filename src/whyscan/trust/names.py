@@ -8,6 +8,7 @@ POINTING = "pointing game"
 AUC = "auc"
 TISSUES = ("tumour", "brain", "border", "background")
 DELETION = "deletion auc"
+SENSITIVITY_N = "sensitivity-n"
 INSERTION = "insertion auc"
 ROAD = "road"
 SEEDS = "seed agreement"

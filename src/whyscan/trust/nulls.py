@@ -56,18 +56,22 @@ def null_attributions(classifier: Classifier, scan: Scan, target: str, *, seed: 
         target: what they are said to explain; it changes nothing.
         seed: of the random map, which is another one for every scan.
     """
-    pixels, geometry = classifier.prepare(scan)
+    pixels, _ = classifier.prepare(scan)
     grey = np.asarray(pixels[0].mean(axis=0), np.float32)
     words = np.frombuffer(hashlib.sha256(scan.content.encode()).digest(), np.uint32)
+    drawn = {names.NULL + name: make(grey, np.random.default_rng([seed, *words]))[None] for name, make in NULLS.items()}
+    return drawn_attributions(classifier, scan, target, drawn, seed=seed)
+
+
+def drawn_attributions(
+    classifier: Classifier, scan: Scan, target: str, drawn: Mapping[str, Float32[np.ndarray, "1 h w"]], *, seed: int
+) -> dict[str, Attribution]:
+    """Maps that were drawn on the model's grid, by name, as if a method had made them of this model."""
+    _, geometry = classifier.prepare(scan)
     about: dict[str, Any] = {
         "targets": (classifier.target_name(target),), "geometry": geometry, "classes": classifier.classes,
         "probabilities": classifier.predict(scan), "label": scan.label, "region": scan.region, "model": classifier.name,
         "model_hash": classifier.hash, "scan": scan.content, "source": scan.source, "seed": seed,
         "quantity": "nothing of the model",
     }  # fmt: skip
-    return {
-        names.NULL + name: Attribution(
-            method=names.NULL + name, maps=make(grey, np.random.default_rng([seed, *words]))[None], **about
-        )
-        for name, make in NULLS.items()
-    }
+    return {name: Attribution(method=name, maps=maps, **about) for name, maps in drawn.items()}

@@ -172,16 +172,21 @@ def _stability(mine: Sequence[Row], method: str) -> Check:
 
 
 def _faithfulness(mine: Sequence[Row], method: str) -> Check:
-    """Removing what the map points at must lower the score faster than removing pixels drawn by lot."""
-    return _beside(mine, method, names.DELETION, "null: random", lower=True, said="faithfulness")
+    """Hiding what the map calls important must lower the score more than the same cells' weight on a random map says.
+
+    By sensitivity-n: on the phantom benchmark, where the reason is known, it tells the truth from a random map; the
+    commoner deletion AUC hardly does.
+    """
+    return _beside(mine, method, names.SENSITIVITY_N, "null: random", said="faithfulness")
 
 
 def _localisation(mine: Sequence[Row], method: str) -> Check:
     """The map must lie in the tumour more than a bump in the middle of the image does."""
-    return _beside(mine, method, names.ENERGY, "null: centre", lower=False, said="localisation")
+    return _beside(mine, method, names.ENERGY, "null: centre", said="localisation")
 
 
-def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, lower: bool, said: str) -> Check:
+def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: str) -> Check:
+    """More of the metric than the null has is better."""
     found = select.values(mine, metric)
     ours, theirs = ({scan: v for (_, name, scan), v in found.items() if name == each} for each in (method, null))
     if not theirs:  # without the null method the metric's own level of chance, where it was measured
@@ -197,11 +202,10 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, lower: 
     tested: Difference = paired(a, b, [groups[scan] for scan in scans])
     line = answer.finding(f"{metric}, less that of '{null}'", tested)
     word = answer.judge(tested)
-    good, bad = ("less", "more") if lower else ("more", "less")
-    if word == good:
+    if word == "more":
         return [line], [], []
-    if word in (bad, "none"):
-        reason = f"{said} is {'worse than' if word == bad else 'no better than'} '{null}' ({answer.plainly(tested)})"
+    if word in ("less", "none"):
+        reason = f"{said} is {'worse than' if word == 'less' else 'no better than'} '{null}' ({answer.plainly(tested)})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
         return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
     return [line], [], [f"{said}: too few to tell from '{null}' ({answer.enough(tested)})"]

@@ -98,7 +98,7 @@ def _person(key: str, said: Mapping[str, str]) -> Entry:
 
 def _truthful(methods: Sequence[Judged]) -> Entry:
     asks = "Does it say truly how the model decides?"
-    wanted = (names.DELETION, names.RANDOMISED)
+    wanted = (names.SENSITIVITY_N, names.RANDOMISED)
     measured = [each for each in methods if any(any(w in line.name for w in wanted) for line in each.evidence)]
     if not measured:
         return Entry("G3", "Truthfulness", asks, "missing", "Neither faithfulness nor sanity was measured.")
