@@ -21,6 +21,10 @@ FOUND = "relevance rank"
 """What decides whether a method finds the reason: of the K strongest pixels, K being the reason's size, the share
 inside. It asks nothing of the values but their order, and its chance is the reason's share of the image.
 """
+SURELY = 0.05
+"""A method finds the reason where surely more than this share of it is held because it is the reason: one pixel in
+twenty. Without such a limit a share that is printed as 0.00 can be "surely above 0".
+"""
 NOT_USED = ", not used"
 """Ends the name of a world whose scans were explained for a model that does not use its cue."""
 LOCAL = tuple(world.name for world in WORLDS if world.local)
@@ -148,7 +152,7 @@ def _found(measured: Measured) -> str:
     lines: list[tuple[float, list[str]]] = []
     for method in (*measured.methods, *NULLS):
         over = {} if names.is_null(method) else {world: finds(measured, world, method) for world in measured.worlds}
-        surely = sum(each is not None and each.low > 0 for each in over.values())
+        surely = sum(each is not None and each.low > SURELY for each in over.values())
         cells = [method, f"{surely} of {len(over)}" if over else ""]
         means = [measured.mean(world, method, FOUND) for world in measured.worlds]
         for world, mean in zip(measured.worlds, means, strict=True):

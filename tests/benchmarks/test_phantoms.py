@@ -47,6 +47,13 @@ def test_a_lesion_is_found_by_what_beats_the_best_null(tables: ModuleType) -> No
     assert "| as the centre | 0 of 1 |" in tables.text(rows, {"lesion": (SCANS, 20)})
 
 
+def test_a_trace_is_no_find(tables: ModuleType) -> None:
+    """A tiny share is surely above none, and still nothing that a reader sees."""
+    rows = nulls("lesion", tables.FOUND, 0.0) + rows_of("lesion", "a trace", tables.FOUND, lambda i: 0.001 + 1e-5 * i)
+    assert tables.finds(tables.Measured(rows), "lesion", "a trace").low > 0
+    assert "| a trace | 0 of 1 |" in tables.text(rows, {"lesion": (SCANS, 20)})
+
+
 def test_a_cue_is_found_by_what_holds_it_only_where_it_is_used(tables: ModuleType) -> None:
     rows = nulls("border", tables.FOUND, 0.0)
     for method, unaware in (("reads the model", 0.1), ("reads the scan", 0.6)):
