@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.cams.scorecam import ScoreCAM, masks, score_weights, strongest_channels
+from whyscan.explain.cams.channels import strongest_channels
+from whyscan.explain.cams.scorecam import ScoreCAM, masks, score_weights
 from whyscan.models.classifier import Classifier, Layer
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel, BadScan
 from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.owen import Owen
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.games.shap import SHAP
 from whyscan.explain.games.surrogate import Labels, Perturbation, explain_by_play
@@ -52,6 +55,20 @@ def test_an_additive_model_is_recovered(additive: Classifier) -> None:
         assert each.settings["superpixels"] == "the user's own"
         assert each.diagnosis == ("there", "score hardly moves")
         assert (each.engine, each.deviation) == ("torch float32", 0.0)
+
+
+@pytest.mark.parametrize("make", [LIME, SHAP, Owen])
+def test_each_weight_of_a_users_label_map_says_whose_it_is(additive: Classifier, make) -> None:
+    """Labels with gaps, out of order, and one under which there is nothing to hide: it does not play."""
+    theirs = np.array([700, -3, 12, 40])[QUARTERS]
+    (every,) = make(quarters())(additive, [WHITE], "yes")
+    (some,) = make(replace(quarters(), superpixels=Labels(theirs)))(additive, [WHITE], "yes")
+    assert every.settings["labels"] == [0, 1, 2, 3]
+    assert some.settings["labels"] == [12, 40, 700]
+    np.testing.assert_allclose(some.weights[0], every.weights[0][[2, 3, 0]], atol=0.02)
+    dark = replace(WHITE, pixels=np.where(QUARTERS == 2, 0, WHITE.pixels).astype(np.float32))
+    (fewer,) = make(replace(quarters(), superpixels=Labels(theirs)))(additive, [dark], "yes")
+    assert fewer.settings["labels"] == [40, 700]
 
 
 def test_a_contrast_and_the_other_score(additive: Classifier) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose
-from whyscan.explain.cams.cam import Case, Maps, at_own_layer, attribution, batches, cases, stack
-from whyscan.explain.cams.scorecam import check_channels, strongest_channels
+from whyscan.explain.cams.cam import Case, Maps, at_own_layer
+from whyscan.explain.cams.channels import Look, check_channels, explain_by_looking, strongest_channels
 from whyscan.explain.targets import Targets
-from whyscan.explain.trace import tracing
 from whyscan.models.classifier import Classifier, Layer
-from whyscan.models.tokens import to_channels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -58,85 +56,57 @@ class AblationCAM:
         progress: Progress = quiet,
     ) -> list[list[Attribution]]:
         """For each scan one attribution per layer; `layer` is not looked at."""
-        found: list[list[Attribution]] = []
-        with tracing(classifier.network, [layer.path for layer in layers]) as run:
-            for part in batches(classifier, scans, 1):
-                pixels = stack(classifier, part)
-                seen = run.look(pixels)
-                (case,) = cases(classifier, part, targets, seen.logits)
-                done: list[Attribution] = []
-                for layer in layers:
-                    output = seen.activations[layer.path]
-                    activation = to_channels(output, layer)[0]
-                    chosen = strongest_channels(activation, self.channels)
-                    place = Place(classifier.network, layer, output, seen.runs[layer.path])
-                    drops = ablate(place, pixels, chosen, seen.logits, self.batch)
-                    maps = _maps(activation[chosen], drops, case)
-                    done.append(
-                        attribution(
-                            classifier, case, layer, maps, method="ablationcam",
-                            quantity="drop of the logit × activation",
-                            evaluations=len(chosen),
-                            settings={"score": "logit", "relu": True, "channels": self.channels},
-                        )
-                    )  # fmt: skip
-                    progress("Ablation-CAM", len(found) * len(layers) + len(done), len(scans) * len(layers))
-                found.append(done)
-        return found
+
+        def weigh(looks: Sequence[Look]) -> Iterator[tuple[Maps, Mapping[str, Any]]]:
+            for look in looks:
+                chosen = strongest_channels(look.activation, self.channels)
+                drops = ablate(classifier.network, look, chosen, self.batch)
+                yield _maps(look.activation[chosen], drops, look.case), {
+                    "method": "ablationcam", "quantity": "drop of the logit × activation",
+                    "evaluations": len(chosen),
+                    "settings": {"score": "logit", "relu": True, "channels": self.channels},
+                }  # fmt: skip
+
+        return explain_by_looking("Ablation-CAM", weigh, classifier, scans, targets, layers, progress=progress)
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A layer of a network, what came out of it for one scan, and in which of its runs (counted from 1)."""
-
-    network: nn.Module
-    layer: Layer
-    output: Float[Tensor, "1 ..."]
-    run: int
-
-
-def ablate(
-    place: Place, pixels: Float[Tensor, "1 3 mh mw"], channels: Tensor, logits: Float[Tensor, "1 k"], batch: int
-) -> Float[Tensor, "c k"]:
-    """How far the logits fall without each of these channels.
-
-    Args:
-        logits: of the unchanged scan, to see whether putting a layer's own output back changes nothing.
-    """
-    probe = _without(place, channels[:1])
-    wide = torch.cat([place.output, probe])
-    expected = _answer(place, pixels.expand(2, -1, -1, -1), wide)
-    short = _resumes(place, pixels, wide, expected) and bool(torch.allclose(expected[:1], logits, _SAME, _SAME))
+def ablate(network: nn.Module, look: Look, channels: Tensor, batch: int) -> Float[Tensor, "c k"]:
+    """How far the logits fall without each of these channels."""
+    probe = _without(look, channels[:1])
+    wide = torch.cat([look.output, probe])
+    expected = _answer(network, look, look.pixels.expand(2, -1, -1, -1), wide)
+    # putting a layer's own output back has to change nothing
+    short = _resumes(network, look, wide, expected) and bool(torch.allclose(expected[:1], look.logits, _SAME, _SAME))
     found = []
     for start in range(0, len(channels), batch):
-        part = _without(place, channels[start : start + batch])
-        found.append(_answer(place, pixels if short else pixels.expand(len(part), -1, -1, -1), part))
-    # not from `logits`, which took another way through the arithmetic: what one channel changes may be as small
+        part = _without(look, channels[start : start + batch])
+        found.append(_answer(network, look, look.pixels if short else look.pixels.expand(len(part), -1, -1, -1), part))
+    # not from the look's logits, which took another way through the arithmetic: one channel may change as little
     drops: Tensor = expected[:1] - torch.cat(found)
     return drops
 
 
-def _resumes(place: Place, pixels: Tensor, wide: Tensor, expected: Tensor) -> bool:
+def _resumes(network: nn.Module, look: Look, wide: Tensor, expected: Tensor) -> bool:
     """Whether one scan below the layer can serve several outputs of it, since what goes around the layer broadcasts."""
     try:
-        answer = _answer(place, pixels, wide)
+        answer = _answer(network, look, look.pixels, wide)
     except (RuntimeError, ValueError, AssertionError):  # a concatenation, or a sum in place, of unequal batches
         return False
     return answer.shape == expected.shape and bool(torch.allclose(answer, expected, _SAME, _SAME))
 
 
-def _without(place: Place, channels: Tensor) -> Tensor:
+def _without(look: Look, channels: Tensor) -> Tensor:
     """The layer's output once per channel, with that channel 0 everywhere, in all tokens too."""
-    output = place.output.repeat(len(channels), *([1] * (place.output.ndim - 1)))
-    axis = 1 if place.layer.form == "nchw" else -1
+    output = look.output.repeat(len(channels), *([1] * (look.output.ndim - 1)))
+    axis = 1 if look.layer.form == "nchw" else -1
     output.movedim(axis, 1)[torch.arange(len(channels)), channels] = 0
     return output
 
 
-def _answer(place: Place, pixels: Tensor, output: Tensor) -> Tensor:
-    module = place.network.get_submodule(place.layer.path)
-    with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False), substituted(module, output, place.run):
-        answer: Tensor = place.network(pixels)
+def _answer(network: nn.Module, look: Look, pixels: Tensor, output: Tensor) -> Tensor:
+    module = network.get_submodule(look.layer.path)
+    with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False), substituted(module, output, look.run):
+        answer: Tensor = network(pixels)
     return answer
 
 

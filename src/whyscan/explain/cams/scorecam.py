@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput
 from whyscan.explain.blank import diagnose
-from whyscan.explain.cams.cam import Case, Maps, at_own_layer, attribution, batches, cases, stack
+from whyscan.explain.cams.cam import Case, Maps, at_own_layer
+from whyscan.explain.cams.channels import Look, check_channels, explain_by_looking, strongest_channels
 from whyscan.explain.targets import Targets
-from whyscan.explain.trace import tracing
 from whyscan.models.classifier import Classifier, Layer, Scores
-from whyscan.models.compiled import Engine, Judge, appoint
-from whyscan.models.tokens import to_channels
+from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -56,48 +55,26 @@ class ScoreCAM:
         progress: Progress = quiet,
     ) -> list[list[Attribution]]:
         """For each scan one attribution per layer; `layer` is not looked at."""
-        found: list[list[Attribution]] = []
-        with tracing(classifier.network, [layer.path for layer in layers]) as run:
-            for part in batches(classifier, scans, 1):
-                pixels = stack(classifier, part)
-                seen = run.look(pixels)
-                (case,) = cases(classifier, part, targets, seen.logits)
-                activations = [to_channels(seen.activations[layer.path], layer)[0] for layer in layers]
-                judge = self._appoint(classifier, pixels, activations[-1])
-                done: list[Attribution] = []
-                for layer, activation in zip(layers, activations, strict=True):
-                    chosen = strongest_channels(activation, self.channels)
-                    logits = judge_masks(judge.predict, pixels, activation[chosen], self.batch)
-                    maps = _maps(activation[chosen], logits, case)
-                    done.append(
-                        attribution(
-                            classifier, case, layer, maps, method="scorecam",
-                            quantity="weight of the channel × activation",
-                            evaluations=len(chosen), engine=judge.engine, deviation=judge.deviation,
-                            settings={"score": "logit", "relu": True, "channels": self.channels},
-                        )
-                    )  # fmt: skip
-                    progress("Score-CAM", len(found) * len(layers) + len(done), len(scans) * len(layers))
-                found.append(done)
-        return found
 
-    def _appoint(self, classifier: Classifier, pixels: Tensor, activation: Tensor) -> Judge:
-        masked = pixels * masks(activation[strongest_channels(activation, 3)], tuple(pixels.shape[2:]))
-        return appoint(classifier, self.engine, torch.cat([pixels, masked]).cpu().numpy())
+        def weigh(looks: Sequence[Look]) -> Iterator[tuple[Maps, Mapping[str, Any]]]:
+            judge = appoint(classifier, self.engine, _probe(looks[-1]))
+            for look in looks:
+                chosen = look.activation[strongest_channels(look.activation, self.channels)]
+                logits = judge_masks(judge.predict, look.pixels, chosen, self.batch)
+                yield _maps(chosen, logits, look.case), {
+                    "method": "scorecam", "quantity": "weight of the channel × activation",
+                    "evaluations": len(chosen), "engine": judge.engine, "deviation": judge.deviation,
+                    "settings": {"score": "logit", "relu": True, "channels": self.channels},
+                }  # fmt: skip
+
+        return explain_by_looking("Score-CAM", weigh, classifier, scans, targets, layers, progress=progress)
 
 
-def check_channels(channels: int | None) -> None:
-    """Raises BadInput unless it is None or at least 1."""
-    if channels is not None and channels < 1:
-        raise BadInput(f"{channels} channels", "1 or more, or None for all", "raise channels")
-
-
-def strongest_channels(activation: Float[Tensor, "c h w"], channels: int | None) -> Tensor:
-    """The indices of the channels of the largest Euclidean norm, largest first; of all where None."""
-    if channels is None or channels >= len(activation):
-        return torch.arange(len(activation), device=activation.device)
-    norms: Tensor = torch.linalg.vector_norm(activation, dim=(1, 2))
-    return norms.argsort(descending=True, stable=True)[:channels]
+def _probe(look: Look) -> Float32[np.ndarray, "n 3 mh mw"]:
+    """The scan, and the scan seen through three channels: what the engine is to be right about."""
+    few = look.activation[strongest_channels(look.activation, 3)]
+    masked = look.pixels * masks(few, tuple(look.pixels.shape[2:]))
+    return np.asarray(torch.cat([look.pixels, masked]).cpu().numpy())
 
 
 def masks(activation: Float[Tensor, "c h w"], size: tuple[int, ...]) -> Float[Tensor, "c 1 mh mw"]:

@@ -16,7 +16,7 @@ from whyscan.explain.games.anchor_search import Anchor, Event, Pool, Search, los
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.perturb import play, remembered
 from whyscan.explain.games.segments import Superpixels
-from whyscan.explain.games.surrogate import Labels, Perturbation, set_up
+from whyscan.explain.games.surrogate import Labels, Perturbation, cut, set_up
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, Scores
 from whyscan.models.compiled import Engine, appoint
@@ -127,7 +127,7 @@ class Anchors:
             engine=judge.engine,
             deviation=judge.deviation,
             seed=seed,
-            settings={**asdict(self), "superpixels": _cut(self.superpixels)},
+            settings={**asdict(self), **cut(self.superpixels, geometry, board)},
         )
 
 
@@ -152,7 +152,3 @@ def _diagnose(anchor: Anchor, row: np.ndarray, whole: np.ndarray, precision: flo
     if not anchor.reached:
         return f"no anchor reaches a precision of {precision:g}{of}"
     return f"there{of}" if anchor.members.any() else f"no superpixel is needed{of}"
-
-
-def _cut(superpixels: Superpixels | Labels) -> object:
-    return "the user's own" if isinstance(superpixels, Labels) else asdict(superpixels)

@@ -15,7 +15,7 @@ from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrat
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.perturb import play, remembered
-from whyscan.explain.games.surrogate import Perturbation, set_up, settings_of
+from whyscan.explain.games.surrogate import Perturbation, cut, set_up, settings_of
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
 from whyscan.models.compiled import appoint
@@ -181,6 +181,7 @@ class Owen:
             seed=seed,
             settings={
                 **settings_of(self),
+                **cut(shared.superpixels, geometry, board),
                 "exact": found.complete,
                 "exact would need": evaluations_needed(tree),
                 "tree": tree.tolist(),

@@ -63,6 +63,22 @@ def own(labels: Integer[np.ndarray, "h w"], geometry: Geometry) -> Int32[np.ndar
     Raises:
         BadInput: it has another shape, or is not made of whole numbers.
     """
+    return within(_on_model_grid(labels, geometry), geometry)
+
+
+def called(
+    labels: Integer[np.ndarray, "h w"], geometry: Geometry, segments: Int32[np.ndarray, "mh mw"]
+) -> Integer[np.ndarray, " s"]:
+    """What the user's label map calls each of the players 0..s-1 that it became.
+
+    Args:
+        segments: the players on the model's grid, -1 outside the game.
+    """
+    players, first = np.unique(segments, return_index=True)
+    return _on_model_grid(labels, geometry).ravel()[first[players >= 0]]
+
+
+def _on_model_grid(labels: Integer[np.ndarray, "h w"], geometry: Geometry) -> Integer[np.ndarray, "mh mw"]:
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in (geometry.scan, geometry.model):
         raise BadInput(
@@ -73,7 +89,7 @@ def own(labels: Integer[np.ndarray, "h w"], geometry: Geometry) -> Int32[np.ndar
     if labels.shape == geometry.scan:
         shifted = np.where(labels < 0, 0, labels.astype(np.int64) + 1)
         labels = geometry.region_to_model(shifted) - 1
-    return within(labels, geometry)
+    return labels
 
 
 def within(labels: Integer[np.ndarray, "mh mw"], geometry: Geometry) -> Int32[np.ndarray, "mh mw"]:

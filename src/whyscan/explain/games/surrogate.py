@@ -15,7 +15,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.perturb import Game, game, play, remembered
-from whyscan.explain.games.segments import Superpixels, own, segment, within
+from whyscan.explain.games.segments import Superpixels, called, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
 from whyscan.models.compiled import Engine, appoint
@@ -142,7 +142,12 @@ def explain_by_play(
             **_arrays(found[name]),
             converged=found[name].settled if found[name].measured else None,
             measured=found[name].measured,
-            settings={**settings_of(method), "shared_by": sorted(methods), "exact": plan.complete},
+            settings={
+                **settings_of(method),
+                **cut(shared.superpixels, geometry, board),
+                "shared_by": sorted(methods),
+                "exact": plan.complete,
+            },
             **common,
         )
         for name, method in methods.items()
@@ -173,10 +178,17 @@ def _arrays(fitted: Fitted) -> dict[str, Any]:
 
 
 def settings_of(method: Any) -> dict[str, Any]:
-    """The fields of a method with a `perturbation`, flat and fit for JSON; a label map of the user's is only named."""
+    """The fields of a method with a `perturbation`, flat; what was cut up, and how, `cut` says."""
     own_fields = {item.name: getattr(method, item.name) for item in fields(method)}
     shared: Perturbation = own_fields.pop("perturbation")
-    flat = {item.name: getattr(shared, item.name) for item in fields(shared)}
-    superpixels = shared.superpixels
-    flat["superpixels"] = "the user's own" if isinstance(superpixels, Labels) else asdict(superpixels)
-    return {**own_fields, **flat}
+    return {**own_fields, **{item.name: getattr(shared, item.name) for item in fields(shared)}}
+
+
+def cut(superpixels: Superpixels | Labels, geometry: Geometry, board: Game) -> dict[str, Any]:
+    """How the scan was cut up, fit for JSON. Of a label map of the user's: the label that each weight belongs to."""
+    if isinstance(superpixels, Superpixels):
+        return {"superpixels": asdict(superpixels)}
+    return {
+        "superpixels": "the user's own",
+        "labels": called(superpixels.map, geometry, board.segments).tolist(),
+    }
