@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from whyscan.errors import BadInput
 from whyscan.models import compiled, openvino_engine
@@ -115,6 +116,29 @@ def test_a_graphics_card_computes_in_half_precision(monkeypatch, bfloat16, expec
 
 def test_float16_is_a_copy_like_the_other(classifier) -> None:
     np.testing.assert_allclose(compiled._float16(classifier, 4)(pixels()), classifier.logits(pixels()), atol=0.02)
+
+
+@pytest.mark.parametrize("make", [compiled._bfloat16, compiled._float16])
+def test_weights_are_rounded_once_to_what_autocast_makes_of_them(classifier, make) -> None:
+    """Casts of weights are counted: as many in every batch by autocast alone, none by the copy."""
+    shapes = {classifier.network.convolution.weight.shape, classifier.network.linear.weight.shape}
+    casts: list[torch.Size] = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.to.dtype and args[0].shape in shapes:
+                casts.append(args[0].shape)
+            return func(*args, **(kwargs or {}))
+
+    copied = make(classifier, COUNT)
+    precision = torch.bfloat16 if make is compiled._bfloat16 else torch.float16
+    with Counting():
+        said = copied(pixels())
+    assert casts == []
+    with Counting(), torch.inference_mode(), torch.autocast("cpu", precision):
+        expected = classifier.network(torch.from_numpy(pixels())).float().numpy()
+    assert len(casts) == 2
+    np.testing.assert_array_equal(said, expected)
 
 
 def test_a_black_box_is_only_ever_asked(monkeypatch) -> None:

@@ -40,7 +40,7 @@ def diagnose(
         activation, gradient: what it was made of; looked at only where it is blank. No gradient where the method
             needs none.
     """
-    high, low = float(signed.max()), float(signed.min())
+    low, high = map(float, signed.aminmax())
     smallest = float(torch.finfo(signed.dtype).tiny)
     if high > smallest:
         return THERE
@@ -91,7 +91,8 @@ def diagnose_recipe(word: str, span: float, factor: float, eps: float = EPS) -> 
 
 def span(signed: Float[Tensor, "h w"]) -> float:
     """A map's range."""
-    return float(signed.max() - signed.min())
+    low, high = signed.aminmax()
+    return float(high - low)
 
 
 def _why_zero(active: Tensor, activation: Tensor, gradient: Tensor | None) -> str:

@@ -175,7 +175,7 @@ def _float16(classifier: Classifier, batch: int) -> Predict:
 
 def _bfloat16(classifier: Classifier, batch: int, precision: torch.dtype = torch.bfloat16) -> Predict:
     network: Any = copy.deepcopy(classifier.network).eval()
-    network = network.to(memory_format=torch.channels_last)
+    network = _rounded(network, precision).to(memory_format=torch.channels_last)
     device, classes = classifier.device, len(classifier.classes)
 
     def predict(pixels: Pixels) -> Scores:
@@ -187,3 +187,14 @@ def _bfloat16(classifier: Classifier, batch: int, precision: torch.dtype = torch
             return np.concatenate([np.zeros((0, classes), np.float32), *halving(run, len(pixels), batch)])
 
     return predict
+
+
+def _rounded(network: nn.Module, precision: torch.dtype) -> nn.Module:
+    """The weights that autocast would round anew in every batch, rounded once: the same numbers.
+
+    Only of modules that use them in a convolution or a product and nowhere else; autocast takes care of the rest.
+    """
+    for module in network.modules():
+        if type(module) in (nn.Conv2d, nn.Linear):
+            module.to(precision)
+    return network
