@@ -45,14 +45,13 @@ class Fuse(nn.Module):
 
 @pytest.fixture
 def toy(request: pytest.FixtureRequest, toy: Classifier, toy_transformer: Classifier) -> Classifier:
-    """A network that the method in question can look into, part of it frozen and part of it in another mode."""
+    """A network that the method in question can look into: in training, part of it frozen and part in eval mode."""
     call = getattr(request.node, "callspec", None)
     chosen = toy_transformer if call and call.params.get("name") in TRANSFORMERS_ONLY else toy
     modules = list(chosen.network.modules())
     next(chosen.network.parameters()).requires_grad_(False)
-    harmless = [each for each in modules if not list(each.parameters()) and not isinstance(each, nn.Dropout)]
-    for module in harmless[:1]:
-        module.train()
+    chosen.network.train()
+    modules[-1].eval()
     return chosen
 
 
@@ -79,6 +78,29 @@ def test_a_call_leaves_nothing_on_the_network(name: str, toy: Classifier, scans)
     before = state(toy.network)
     METHODS[name].explainer()(toy, scans[:1], ["glioma", "no_tumor-men"])
     assert state(toy.network) == before
+
+
+class Small(nn.Module):
+    """A device with room for two scans at a time, as cuDNN says it."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if len(features) > 2:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+        return features
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_where_memory_is_short_the_answer_is_the_same(name: str, toy: Classifier, scans) -> None:
+    explainer = METHODS[name].explainer()
+    expected = explainer(toy, scans, "all", seed=1)
+    layer = toy.network.get_submodule("second" if hasattr(toy.network, "second") else "patches")
+    handle = layer.register_forward_hook(lambda _, __, output: Small()(output))
+    try:
+        found = explainer(toy, scans, "all", seed=1)
+    finally:
+        handle.remove()
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(one.values), torch.from_numpy(other.values), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("error", [Broken, KeyboardInterrupt])

@@ -6,7 +6,9 @@ from torch import nn
 
 from whyscan.errors import BadTarget
 from whyscan.models.backbones import build
-from whyscan.models.layers import evaluating, find_layer, find_layers
+from whyscan.models.classifier import Classifier
+from whyscan.models.layers import find_layer, find_layers
+from whyscan.models.modes import evaluating
 
 
 class Toy(nn.Module):
@@ -200,3 +202,22 @@ def test_the_final_map_is_the_one_that_is_pooled(backbone: str, path: str) -> No
         handle.remove()
     final_map = seen["map"].relu() if backbone == "densenet121" else seen["map"]  # its last ReLU is no module
     torch.testing.assert_close(final_map.mean((2, 3)), seen["pooled"])
+
+
+class ChannelsLast(nn.Module):
+    """As ConvNeXt and Swin are written: what is pooled has its channels on the last axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm, self.head = nn.Conv2d(3, 12, 4, stride=4), nn.LayerNorm(12), nn.Linear(12, 3)
+
+    def forward(self, pixels):
+        return self.head(self.norm(self.convolution(pixels).permute(0, 2, 3, 1)).relu().mean((1, 2)))
+
+
+def test_a_final_map_with_channels_last_is_known_as_such() -> None:
+    network = ChannelsLast().eval()
+    classifier = Classifier("last", ("a", "b", "c"), (32, 32), network, find_layers(network, (32, 32)))
+    assert [layer.name for layer in classifier.layers] == ["convolution"]
+    final = classifier.layer("final")
+    assert (final.name, final.form) == ("norm", "nhwc")

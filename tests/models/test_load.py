@@ -10,7 +10,7 @@ from torch import nn
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadModel
 from whyscan.explain.explain import explain
-from whyscan.models.classifier import Classifier
+from whyscan.models.classifier import Classifier, Network
 from whyscan.models.load import load
 
 PIXELS = np.random.default_rng(0).random((4, 3, 8, 8), np.float32)
@@ -99,3 +99,22 @@ def test_layers_are_called_alike_however_a_network_is_wrapped() -> None:
 def test_weights_of_another_width_are_named(kind: torch.dtype) -> None:
     with pytest.raises(BadModel, match=r"not float32: pass model\.float\(\)"):
         opened(logits(3).to(kind))
+
+
+def test_a_module_in_training_goes_on_training() -> None:
+    norm = nn.BatchNorm2d(4)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    module[1].eval()
+    before = module[1].running_mean.clone()
+    classifier = opened(module)
+    classifier.predict(PIXELS)
+    assert module.training and module[0].training and not module[1].training
+    assert torch.equal(module[1].running_mean, before)
+
+
+def test_what_normalises_goes_where_the_module_is() -> None:
+    """A module on another device is not asked with a mean that stayed behind; "meta" stands for a graphics card."""
+    network = Network(nn.Conv2d(3, 4, 3, device="meta"), nn.Identity(), (0.5,) * 3, (0.5,) * 3)
+    assert {buffer.device.type for buffer in network.buffers()} == {"meta"}

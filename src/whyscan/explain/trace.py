@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 
 from whyscan.errors import BadModel, BadTarget
 from whyscan.models.layout import laid_out
+from whyscan.models.modes import plain_float32
 
 R = TypeVar("R")
 Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], R]
@@ -132,8 +133,7 @@ class Tracer:
             BadTarget: a layer did not run, or its output is not one tensor.
             BadModel: the logits are not finite (n, k).
         """
-        device = pixels.device.type
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
+        with torch.inference_mode(False), torch.enable_grad(), plain_float32(pixels.device):
             captured, logits = self._forward(pixels.float(), differentiate=True)
             final = logits.detach()
             rows = targets(final) if callable(targets) else targets
@@ -150,8 +150,7 @@ class Tracer:
 
     def look(self, pixels: Float[Tensor, "n c h w"]) -> Seen:
         """One forward pass in float32 and nothing else: for methods that need no gradient. Raises as a call does."""
-        device = pixels.device.type
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False):
+        with torch.inference_mode(False), torch.no_grad(), plain_float32(pixels.device):
             captured, logits = self._forward(pixels.float(), differentiate=False)
         return Seen(logits, captured.tensors, captured.runs)
 

@@ -15,7 +15,8 @@ from torch import nn
 from whyscan.errors import BadInput, BadModel
 from whyscan.models import weights as weights_files
 from whyscan.models.classifier import Classifier, Network
-from whyscan.models.layers import evaluating, find_layers
+from whyscan.models.layers import find_layers
+from whyscan.models.modes import evaluating
 from whyscan.models.preprocess import IMAGENET, SYMMETRIC, Normalisation
 from whyscan.records.geometry import Fit
 

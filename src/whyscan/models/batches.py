@@ -12,7 +12,7 @@ from whyscan.errors import BadModel
 R = TypeVar("R")
 
 # What devices without an error of their own say; CUDA has `torch.cuda.OutOfMemoryError`.
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 def halving(run: Callable[[slice], R], count: int, batch: int) -> Iterator[R]:
@@ -41,7 +41,7 @@ def _attempt(run: Callable[[slice], R], part: slice) -> tuple[R] | None:
     try:
         return (run(part),)
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         said = str(error).partition("\n")[0][:200]
     if part.stop - part.start <= 1:
@@ -53,7 +53,8 @@ def _attempt(run: Callable[[slice], R], part: slice) -> tuple[R] | None:
     return None
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory is short, in the words of whichever library."""
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
     return any(words in str(error) for words in _WORDS)

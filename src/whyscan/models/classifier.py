@@ -18,6 +18,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.models.batches import halving
 from whyscan.models.layout import laid_out
+from whyscan.models.modes import evaluating, plain_float32
 from whyscan.records.attribution import find
 from whyscan.records.geometry import Fit, Geometry
 
@@ -70,8 +71,9 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk, self.head, self.flip = trunk, head, flip
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        device = next((each.device for each in chain(trunk.parameters(), trunk.buffers())), None)
+        self.register_buffer("mean", torch.tensor(mean, device=device).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, device=device).view(1, -1, 1, 1))
 
     mean: Tensor
     std: Tensor
@@ -95,11 +97,11 @@ class Classifier:
         name: what it is called in tables and on pictures.
         classes: the k class names, in the order of the scores.
         input_size: (height, width) of its input, in pixels.
-        network: pixels (n, 3, h, w) in [0, 1] -> logits (n, k). In eval mode. A network with a single
-            sigmoid output z is wrapped in `TwoClass`, whose logits are (-z/2, +z/2).
+        network: pixels (n, 3, h, w) in [0, 1] -> logits (n, k). It answers in eval mode, whatever mode it is in. A
+            network with a single sigmoid output z is wrapped in `TwoClass`, whose logits are (-z/2, +z/2).
         layers: where Grad-CAM can look, in order of execution.
         fit: how scans are brought to `input_size`.
-        hash: SHA-256 of the weights.
+        hash: SHA-256 of the weights as they were when this was made. Load a network anew after training it on.
         about: backbone, recipe, versions: what model.json says.
         white_box: whether the network can be looked into and differentiated; a black box only answers.
     """
@@ -238,7 +240,7 @@ class Classifier:
             scores: Tensor = self.network(pixels).float().cpu()
             return scores
 
-        with torch.inference_mode():
+        with evaluating(self.network), torch.inference_mode(), plain_float32(self.device):
             out = list(halving(run, len(scans), batch))
         scores = np.asarray(torch.cat(out).numpy()) if out else np.zeros((0, len(self.classes)), np.float32)
         if scores.shape != (len(scans), len(self.classes)) or not np.isfinite(scores).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from whyscan.checks import one_of
 from whyscan.models import openvino_engine
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softmax
+from whyscan.models.modes import evaluating
 
 PLAIN, FAST, OPENVINO = "torch float32", "torch bfloat16 channels-last", "OpenVINO bfloat16"
 OPENVINO_PLAIN, HALF = "OpenVINO float32", "torch float16 channels-last"
@@ -27,7 +29,9 @@ _BFLOAT16 = ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16")
 _NOISE = 0.1
 _RESOLUTION = 1e-6
 
-_Copies = dict[tuple[str, int], tuple[Hashable, Predict | None]]
+_Batched = Callable[[Pixels, int], Scores]
+"""(pixels, how many at once) -> logits."""
+_Copies = dict[str, tuple[Hashable, _Batched | None]]
 _COPIES: WeakKeyDictionary[nn.Module, _Copies] = WeakKeyDictionary()
 
 
@@ -40,7 +44,7 @@ class Judge:
     """Who answers for a network thousands of times, and what was said of the probe.
 
     Attributes:
-        predict: Pixels -> LOGITS (n, k), float32.
+        predict: Pixels -> LOGITS (n, k), float32. Where the engine's are not finite, float32 is asked instead.
         engine: its name.
         deviation: the largest difference of a probability from float32 on the probe; 0 for float32 itself.
         plain: (n, k) the logits of the probe by the network as it is, in float32.
@@ -68,6 +72,7 @@ def appoint(classifier: Classifier, engine: Engine, probe: Pixels, *, tolerance:
             must the ranking of the perturbations, which is what decides most often: for each class, both on logits and
             on probabilities, the noise that the engine adds must be small against how far the scores of the probe lie
             apart (a tenth adds a hundredth to the variance of what is fitted to them).
+        batch: how many scans are judged at once.
 
     Raises:
         BadInput: an unknown engine.
@@ -75,15 +80,16 @@ def appoint(classifier: Classifier, engine: Engine, probe: Pixels, *, tolerance:
     one_of(get_args(Engine), engine=engine)
     plain = classifier.logits(probe, batch=batch)
     for name, make in _engines(classifier) if engine == "fast" else ():
-        fast = _copy(classifier, name, make, batch)
-        if fast is None:
+        copied = _copy(classifier, name, make)
+        if copied is None:
             continue
         try:
-            said = fast(probe)
+            said = copied(probe, batch)
         except RuntimeError:  # an operation that the engine lacks shows only now; float32 has it, as was just seen
             continue
         if agrees(plain, said, tolerance):
-            return Judge(fast, name, float(np.abs(softmax(plain) - softmax(said)).max(initial=0.0)), plain, said)
+            deviation = float(np.abs(softmax(plain) - softmax(said)).max(initial=0.0))
+            return Judge(partial(_answer, classifier, copied, batch), name, deviation, plain, said)
     return Judge(lambda pixels: classifier.logits(pixels, batch=batch), PLAIN, 0.0, plain, plain)
 
 
@@ -117,7 +123,17 @@ def _noise(expected: Scores, got: Scores) -> float:
     return float((added / np.maximum(spread, _RESOLUTION)).max())
 
 
-_Make = Callable[[Classifier, int], Predict]
+def _answer(classifier: Classifier, copied: _Batched, batch: int, pixels: Pixels) -> Scores:
+    """By the copy; by float32 where the copy overflows, as float16 may on a scan that is unlike the probe."""
+    said = copied(pixels, batch)
+    lost = ~np.isfinite(said).all(1)
+    if lost.any():
+        said = said.copy()
+        said[lost] = classifier.logits(np.asarray(pixels)[lost], batch=batch)
+    return said
+
+
+_Make = Callable[[Classifier], _Batched]
 
 
 def _engines(classifier: Classifier) -> list[tuple[str, _Make]]:
@@ -138,47 +154,52 @@ def _engines(classifier: Classifier) -> list[tuple[str, _Make]]:
     return [(name, make) for name, make, possible in table if possible]
 
 
-def _copy(classifier: Classifier, name: str, make: _Make, batch: int) -> Predict | None:
+def _copy(classifier: Classifier, name: str, make: _Make) -> _Batched | None:
     """The engine's copy of the network, made at the first call; None where the engine cannot take the network."""
     copies = _COPIES.setdefault(classifier.network, {})
     now = _fingerprint(classifier.network)
-    before, fast = copies.get((name, batch), (None, None))
+    before, fast = copies.get(name, (None, None))
     if before != now:
         try:
-            fast = make(classifier, batch)
+            fast = make(classifier)
         except Exception:  # tracers and converters fail with errors of every kind; float32 serves any network
             fast = None
-        copies[name, batch] = now, fast
+        copies[name] = now, fast
     return fast
 
 
 def _fingerprint(network: nn.Module) -> Hashable:
-    """Changes when a weight is replaced, written to or moved to another device."""
-    tensors = [*network.parameters(), *network.buffers()]
-    return tuple((each.data_ptr(), str(each.device), -1 if each.is_inference() else each._version) for each in tensors)
+    """Changes when a weight is replaced, written to (also behind autograd's back) or moved to another device."""
+    tensors = [each.detach() for each in (*network.parameters(), *network.buffers())]
+    sums = torch.stack([each.sum(dtype=torch.float64).cpu() for each in tensors]).tolist() if tensors else []
+    versions = [-1 if each.is_inference() else each._version for each in tensors]
+    places = [(each.data_ptr(), str(each.device)) for each in tensors]
+    return tuple(zip(places, versions, sums, strict=True))
 
 
-def _openvino_bfloat16(classifier: Classifier, batch: int) -> Predict:
-    return _openvino(classifier, batch, "bf16")
+def _openvino_bfloat16(classifier: Classifier) -> _Batched:
+    return _openvino(classifier, "bf16")
 
 
-def _openvino(classifier: Classifier, batch: int, precision: str = "f32") -> Predict:
-    streams = max(1, min(batch, torch.get_num_threads()))
-    return openvino_engine.compile_network(
-        classifier.network, classifier.input_size, precision=precision, streams=streams
-    )
+def _openvino(classifier: Classifier, precision: str = "f32") -> _Batched:
+    """A stream a core, whatever the batch: see `openvino_engine`."""
+    with evaluating(classifier.network):
+        compiled = openvino_engine.compile_network(
+            classifier.network, classifier.input_size, precision=precision, streams=max(1, torch.get_num_threads())
+        )
+    return lambda pixels, _: compiled(pixels)
 
 
-def _float16(classifier: Classifier, batch: int) -> Predict:
-    return _bfloat16(classifier, batch, torch.float16)
+def _float16(classifier: Classifier) -> _Batched:
+    return _bfloat16(classifier, torch.float16)
 
 
-def _bfloat16(classifier: Classifier, batch: int, precision: torch.dtype = torch.bfloat16) -> Predict:
+def _bfloat16(classifier: Classifier, precision: torch.dtype = torch.bfloat16) -> _Batched:
     network: Any = copy.deepcopy(classifier.network).eval()
     network = _rounded(network, precision).to(memory_format=torch.channels_last)
     device, classes = classifier.device, len(classifier.classes)
 
-    def predict(pixels: Pixels) -> Scores:
+    def predict(pixels: Pixels, batch: int) -> Scores:
         def run(part: slice) -> Scores:
             tensor = torch.from_numpy(np.require(pixels[part], np.float32, ("C", "W"))).to(device)
             return np.asarray(network(tensor.contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
@@ -189,7 +210,7 @@ def _bfloat16(classifier: Classifier, batch: int, precision: torch.dtype = torch
     return predict
 
 
-def _rounded(network: nn.Module, precision: torch.dtype) -> nn.Module:
+def _rounded(network: nn.Module, precision: torch.dtype) -> Any:
     """The weights that autocast would round anew in every batch, rounded once: the same numbers.
 
     Only of modules that use them in a convolution or a product and nowhere else; autocast takes care of the rest.

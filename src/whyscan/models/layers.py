@@ -7,8 +7,7 @@ layers.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from whyscan.errors import BadTarget
 from whyscan.models.classifier import Layer, layer_name
 from whyscan.models.keras_names import keras_names
+from whyscan.models.modes import evaluating
 from whyscan.models.tokens import attention_blocks, form_of, token_grid
 
 
@@ -101,8 +101,11 @@ def final_layer(network: nn.Module, input_size: tuple[int, int], deepest: Layer)
     calls = _record(network, input_size, {path: module for path, module in network.named_modules() if path})
     begin = max(position for position, call in enumerate(calls) if call.path == deepest.path)
     # of a module and those inside it that end together, the outermost ends last
-    maps = [call for call in calls[begin:] if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1]
-    return Layer(layer_name(maps[-1].path), maps[-1].path)
+    for call in reversed(calls[begin:]):
+        found = _layer(network, call, [], input_size) if len(call.shape) == 4 else ""
+        if isinstance(found, Layer):
+            return found
+    return deepest
 
 
 def _layer(network: nn.Module, call: _Call, grids: list[tuple[int, int]], input_size: tuple[int, int]) -> Layer | str:
@@ -205,15 +208,3 @@ def _run(network: nn.Module, input_size: tuple[int, int]) -> Tensor:
     with evaluating(network), torch.inference_mode():
         logits: Tensor = network(torch.zeros(1, 3, *input_size, device=device))
     return logits
-
-
-@contextlib.contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module in eval mode, then each back in the mode it was in (some may be frozen on purpose)."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -14,6 +14,7 @@ from whyscan.models import weights
 from whyscan.models.blackbox import Answers, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
+from whyscan.models.modes import evaluating
 from whyscan.models.preprocess import Normalisation
 from whyscan.records.geometry import Fit
 
@@ -28,7 +29,7 @@ def open_module(
     name: str = "model",
     scores: Answers = "logit",
 ) -> Classifier:
-    """A classifier around a module from normalised images (n, 3, h, w) to scores.
+    """A classifier around a module from normalised images (n, 3, h, w) to scores. The module stays as it is.
 
     Args:
         classes: None numbers them.
@@ -39,7 +40,7 @@ def open_module(
     """
     if scores not in ("logit", "probability"):
         raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
-    network: nn.Module = Network(module, nn.Identity(), normal.mean, normal.std, normal.flip).eval()
+    network: nn.Module = Network(module, nn.Identity(), normal.mean, normal.std, normal.flip)
     answers = _probe(network, size)
     width = answers.shape[1]
     if classes is None:
@@ -49,7 +50,7 @@ def open_module(
             f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
         )
     if scores == "probability":
-        network = LogProbabilities(network).eval()
+        network = LogProbabilities(network)
     elif looks_like_probabilities(answers) or (width == 1 and isinstance(list(module.modules())[-1], nn.Sigmoid)):
         raise BadModel(
             "the module answered with what look like probabilities",
@@ -57,7 +58,7 @@ def open_module(
             'leave out its last softmax or sigmoid, or pass scores="probability"',
         )
     elif width == 1:
-        network = TwoClass(network).eval()
+        network = TwoClass(network)
     return Classifier(
         name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network),
         about={"framework": "pytorch", "architecture": type(module).__name__},
@@ -82,7 +83,7 @@ def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     levels = torch.tensor([0.0, 0.5, 1.0], device=device).view(3, 1, 1, 1)
     try:
-        with torch.inference_mode():
+        with evaluating(network), torch.inference_mode():
             out = network(levels.expand(3, 3, *size))
     except (RuntimeError, ValueError, TypeError) as error:
         wide = all(parameter.dtype == torch.float32 for parameter in network.parameters())

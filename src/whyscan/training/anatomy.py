@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from whyscan.errors import BadModel
 from whyscan.models import weights
 from whyscan.models.classifier import Network, TwoClass
-from whyscan.models.layers import evaluating
+from whyscan.models.modes import evaluating
 
 _NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
 _NEAR = 1e-3

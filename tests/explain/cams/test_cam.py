@@ -25,7 +25,7 @@ def transformer(name: str, **arguments: object) -> Classifier:
         torch.manual_seed(0)
         network = timm.create_model(name, num_classes=3, **arguments)
         nn.init.normal_(network.get_classifier().weight)  # timm starts it near 0
-    return load(network, classes=["a", "b", "c"], input_size=64)
+    return load(network.eval(), classes=["a", "b", "c"], input_size=64)
 
 
 @pytest.fixture(scope="module")

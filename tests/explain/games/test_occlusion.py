@@ -102,6 +102,12 @@ def test_every_fill_covers_each_window_by_itself(fill) -> None:
     assert spread(falls, boards, coverage).shape == (2, 12, 12)
 
 
+def test_noise_is_another_with_another_seed(toy, scan) -> None:
+    maps = [explain(toy, scan, Occlusion(fill="noise"), "glioma", seed=seed).maps for seed in (0, 0, 5)]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert not np.allclose(maps[0], maps[2])
+
+
 def test_progress_counts_all_windows() -> None:
     heard: list[tuple[int, int]] = []
     Occlusion(4, 4)(box(), [SCAN], progress=lambda what, done, total: heard.append((done, total)))

@@ -71,6 +71,25 @@ def test_each_weight_of_a_users_label_map_says_whose_it_is(additive: Classifier,
     assert fewer.settings["labels"] == [40, 700]
 
 
+@pytest.mark.parametrize("make", [LIME, SHAP, Owen])
+def test_noise_is_another_with_another_seed(toy, scan, make) -> None:
+    game = Perturbation(Superpixels("grid", 4), fill="noise", samples=16, engine="float32")
+    first, again, other = (make(game)(toy, [scan], "glioma", seed=seed)[0].weights for seed in (0, 0, 5))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+@pytest.mark.parametrize("score", ["logit", "probability"])
+@pytest.mark.parametrize("make", [SHAP, Owen])
+def test_shares_add_up_from_the_score_with_all_hidden_to_that_of_the_scan(toy, scan, make, score) -> None:
+    game = Perturbation(Superpixels("grid", 9), samples=60, score=score, engine="float32")
+    (found,) = make(game)(toy, [scan], ["glioma", "no_tumor"])
+    whole, empty = (np.array(found.measured[name]) for name in ("score of the scan", "score with all hidden"))
+    answer = toy.predict(scan) if score == "probability" else toy.logits(scan)
+    np.testing.assert_allclose(whole, answer[[0, 2]], atol=1e-5)
+    np.testing.assert_allclose(found.weights.sum(1), whole - empty, atol=1e-4)
+
+
 def test_a_contrast_and_the_other_score(additive: Classifier) -> None:
     (logit,) = SHAP(quarters())(additive, [WHITE], "yes-no")
     np.testing.assert_allclose(logit.weights, VALUES[:1] - VALUES[1:], atol=1e-5)

@@ -16,7 +16,9 @@ from whyscan.explain.blank import diagnose
 from whyscan.explain.cams.cam import Case, Maps, at_own_layer
 from whyscan.explain.cams.channels import Look, check_channels, explain_by_looking, strongest_channels
 from whyscan.explain.targets import Targets
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.modes import plain_float32
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -72,17 +74,17 @@ class AblationCAM:
 
 def ablate(network: nn.Module, look: Look, channels: Tensor, batch: int) -> Float[Tensor, "c k"]:
     """How far the logits fall without each of these channels."""
-    probe = _without(look, channels[:1])
-    wide = torch.cat([look.output, probe])
-    expected = _answer(network, look, look.pixels.expand(2, -1, -1, -1), wide)
+    wide = torch.cat([look.output, _without(look, channels[:1])])
+    expected = torch.cat(list(halving(lambda part: _answer(network, look, look.pixels, wide[part]), 2, 1)))
     # putting a layer's own output back has to change nothing
     short = _resumes(network, look, wide, expected) and bool(torch.allclose(expected[:1], look.logits, _SAME, _SAME))
-    found = []
-    for start in range(0, len(channels), batch):
-        part = _without(look, channels[start : start + batch])
-        found.append(_answer(network, look, look.pixels if short else look.pixels.expand(len(part), -1, -1, -1), part))
+
+    def judge(piece: slice) -> Tensor:
+        part = _without(look, channels[piece])
+        return _answer(network, look, look.pixels if short else look.pixels.expand(len(part), -1, -1, -1), part)
+
     # not from the look's logits, which took another way through the arithmetic: one channel may change as little
-    drops: Tensor = expected[:1] - torch.cat(found)
+    drops: Tensor = expected[:1] - torch.cat(list(halving(judge, len(channels), batch)))
     return drops
 
 
@@ -90,7 +92,8 @@ def _resumes(network: nn.Module, look: Look, wide: Tensor, expected: Tensor) -> 
     """Whether one scan below the layer can serve several outputs of it, since what goes around the layer broadcasts."""
     try:
         answer = _answer(network, look, look.pixels, wide)
-    except (RuntimeError, ValueError, AssertionError):  # a concatenation, or a sum in place, of unequal batches
+    # a concatenation, or a sum in place, of unequal batches; or memory is short for two
+    except (RuntimeError, ValueError, AssertionError):
         return False
     return answer.shape == expected.shape and bool(torch.allclose(answer, expected, _SAME, _SAME))
 
@@ -105,7 +108,7 @@ def _without(look: Look, channels: Tensor) -> Tensor:
 
 def _answer(network: nn.Module, look: Look, pixels: Tensor, output: Tensor) -> Tensor:
     module = network.get_submodule(look.layer.path)
-    with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False), substituted(module, output, look.run):
+    with torch.no_grad(), plain_float32(pixels.device), substituted(module, output, look.run):
         answer: Tensor = network(pixels)
     return answer
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
 
+R = TypeVar("R")
 Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], Signed]
 Diagnose = Callable[[Tensor, Tensor, Tensor], str]
 RowsFor = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -142,14 +143,30 @@ def explain_at(
     Raises:
         BadTarget: a target does not exist, or a layer's output is not a grid of channels.
     """
-    found: list[list[Attribution]] = []
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
-        for part in batches(classifier, scans, batch):
-            work = partial(_traced, run, cam, classifier, targets, layers, part)
-            for some in halving(work, len(part), len(part)):
-                found += some
-                progress(cam.title, len(found), len(scans))
+        work = partial(_traced, run, cam, classifier, targets, layers)
+        return over_batches(cam.title, work, classifier, scans, batch, progress)
+
+
+def over_batches(
+    title: str,
+    work: Callable[[Sequence[Prepared]], list[R]],
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    batch: int,
+    progress: Progress,
+) -> list[R]:
+    """What `work` makes of each scan, batch by batch; of half a batch, where memory is short."""
+    found: list[R] = []
+    for part in batches(classifier, scans, batch):
+        for some in halving(partial(_piece, work, part), len(part), len(part)):
+            found += some
+            progress(title, len(found), len(scans))
     return found
+
+
+def _piece(work: Callable[[Sequence[Prepared]], R], part: Sequence[Prepared], piece: slice) -> R:
+    return work(part[piece])
 
 
 def batches(classifier: Classifier, scans: Sequence[Scan], batch: int) -> Iterator[list[Prepared]]:
@@ -205,10 +222,8 @@ def _traced(
     classifier: Classifier,
     targets: Targets,
     layers: Sequence[Layer],
-    part: Sequence[Prepared],
-    piece: slice,
+    prepared: Sequence[Prepared],
 ) -> list[list[Attribution]]:
-    prepared = part[piece]
     asked: list[Case] = []
     factors: list[np.ndarray] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -12,12 +13,12 @@ from torch import Tensor
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.cams.cam import Case, Maps, Prepared, attribution, batches, cases, stack
+from whyscan.explain.cams.cam import Case, Maps, Prepared, attribution, cases, over_batches, stack
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import Tracer, tracing
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.models.tokens import to_channels
-from whyscan.progress import Progress
+from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
 
@@ -56,16 +57,18 @@ def explain_by_looking(
     progress: Progress,
 ) -> list[list[Attribution]]:
     """For each scan one attribution per layer, from one forward pass and whatever `weigh` asks of the model."""
-    found: list[list[Attribution]] = []
+    explained = count(1)
+
+    def work(part: Sequence[Prepared]) -> list[list[Attribution]]:
+        looks = _look(run, classifier, part, targets, layers)
+        done: list[Attribution] = []
+        for look, (maps, more) in zip(looks, weigh(looks), strict=True):
+            done.append(attribution(classifier, look.case, look.layer, maps, **more))
+            progress(title, next(explained), len(scans) * len(layers))
+        return [done]
+
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
-        for part in batches(classifier, scans, 1):
-            looks = _look(run, classifier, part, targets, layers)
-            done: list[Attribution] = []
-            for look, (maps, more) in zip(looks, weigh(looks), strict=True):
-                done.append(attribution(classifier, look.case, look.layer, maps, **more))
-                progress(title, len(found) * len(layers) + len(done), len(scans) * len(layers))
-            found.append(done)
-    return found
+        return over_batches(title, work, classifier, scans, 1, quiet)
 
 
 def check_channels(channels: int | None) -> None:

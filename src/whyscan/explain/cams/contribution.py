@@ -26,8 +26,9 @@ from whyscan.errors import BadInput
 from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.explain.trace import tracing
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
-from whyscan.models.layers import evaluating
+from whyscan.models.modes import evaluating
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -127,14 +128,16 @@ def reference_means(
     sums: dict[str, Tensor] = {}
     runs: Mapping[str, int] = {}
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
-        for start in range(0, len(references), batch):
-            seen = run.look(_pixels(classifier, references[start : start + batch]))
+        looks = halving(lambda piece: run.look(_pixels(classifier, references[piece])), len(references), batch)
+        done = 0
+        for seen in looks:
             runs = seen.runs
             for layer in layers:
                 # summed in float32 over one batch only; a device without float64 keeps the long sums on the CPU
                 part = seen.activations[layer.path].float().sum(0, keepdim=True).cpu().double()
                 sums[layer.path] = sums[layer.path] + part if layer.path in sums else part
-            progress("reference means", min(start + batch, len(references)), len(references))
+            done += len(seen.logits)
+            progress("reference means", done, len(references))
     found = {}
     for layer in layers:
         value = (sums[layer.path] / len(references)).float().to(classifier.device)

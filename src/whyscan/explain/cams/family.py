@@ -10,7 +10,18 @@ import numpy as np
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose, diagnose_product
-from whyscan.explain.cams.cam import Cam, Layered, Maps, at_own_layer, attribution, batches, cases, explain_at, stack
+from whyscan.explain.cams.cam import (
+    Cam,
+    Layered,
+    Maps,
+    Prepared,
+    at_own_layer,
+    attribution,
+    cases,
+    explain_at,
+    over_batches,
+    stack,
+)  # fmt: skip
 from whyscan.explain.cams.kernels import eigencam, gradcampp, hirescam, layercam, xgradcam
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
@@ -114,26 +125,26 @@ class EigenCAM:
         progress: Progress = quiet,
     ) -> list[list[Attribution]]:
         """For each scan one attribution per layer, from one forward pass; each target has the same map."""
-        found: list[list[Attribution]] = []
         settings = {"relu": True, "same for every target": True}
+
+        def work(part: Sequence[Prepared]) -> list[list[Attribution]]:
+            seen = run.look(stack(classifier, part))
+            activations = [to_channels(seen.activations[layer.path], layer) for layer in layers]
+            signed = [eigencam(each) for each in activations]
+            return [
+                [
+                    attribution(
+                        classifier, case, layer, _repeated(signed[j][i].cpu().numpy(), len(case.names),
+                                                           diagnose(signed[j][i], activations[j][i])),
+                        method="eigencam", quantity="activation along its first component", settings=settings,
+                    )
+                    for j, layer in enumerate(layers)
+                ]
+                for i, case in enumerate(cases(classifier, part, targets, seen.logits))
+            ]  # fmt: skip
+
         with tracing(classifier.network, [layer.path for layer in layers]) as run:
-            for part in batches(classifier, scans, self.batch):
-                seen = run.look(stack(classifier, part))
-                activations = [to_channels(seen.activations[layer.path], layer) for layer in layers]
-                signed = [eigencam(each) for each in activations]
-                found += [
-                    [
-                        attribution(
-                            classifier, case, layer, _repeated(signed[j][i].cpu().numpy(), len(case.names),
-                                                               diagnose(signed[j][i], activations[j][i])),
-                            method="eigencam", quantity="activation along its first component", settings=settings,
-                        )
-                        for j, layer in enumerate(layers)
-                    ]
-                    for i, case in enumerate(cases(classifier, part, targets, seen.logits))
-                ]  # fmt: skip
-                progress("Eigen-CAM", len(found), len(scans))
-        return found
+            return over_batches("Eigen-CAM", work, classifier, scans, self.batch, progress)
 
 
 def _repeated(signed: np.ndarray, targets: int, word: str) -> Maps:

@@ -57,7 +57,7 @@ class ScoreCAM:
         """For each scan one attribution per layer; `layer` is not looked at."""
 
         def weigh(looks: Sequence[Look]) -> Iterator[tuple[Maps, Mapping[str, Any]]]:
-            judge = appoint(classifier, self.engine, _probe(looks[-1]))
+            judge = appoint(classifier, self.engine, _probe(looks[-1]), batch=self.batch)
             for look in looks:
                 chosen = look.activation[strongest_channels(look.activation, self.channels)]
                 logits = judge_masks(judge.predict, look.pixels, chosen, self.batch)

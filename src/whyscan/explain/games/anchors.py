@@ -90,10 +90,10 @@ class Anchors:
 
     def _one(self, classifier: Classifier, scan: Scan, targets: Targets, seed: int, progress: Progress) -> Attribution:
         check(classifier, targets, scan.label)
-        geometry, board = set_up(classifier, scan, self._shared())
+        geometry, board = set_up(classifier, scan, self._shared(), seed)
         random = np.random.default_rng(seed)
         first = np.concatenate([np.ones((1, board.players), bool), random.random((5, board.players)) < 0.5])
-        judge = appoint(classifier, self.engine, board.mask(first))
+        judge = appoint(classifier, self.engine, board.mask(first), batch=self.batch)
         memory = remembered(first, judge.said)
 
         def ask(coalitions: Bool[np.ndarray, "m s"]) -> Scores:

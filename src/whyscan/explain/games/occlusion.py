@@ -58,7 +58,7 @@ class Occlusion:
         seed: int = 0,
         progress: Progress = quiet,
     ) -> list[Attribution]:
-        """One attribution per scan, for all targets from the same evaluations. Nothing is drawn.
+        """One attribution per scan, for all targets from the same evaluations. Nothing is drawn but the fill "noise".
 
         Raises:
             BadInput: a window or stride that does not fit.
@@ -72,9 +72,9 @@ class Occlusion:
         pixels, geometry = classifier.prepare(scan)
         shorter = min(classifier.input_size)
         window, stride = _length("window", self.window, shorter), _length("stride", self.stride, shorter)
-        boards, coverage = cover(pixels[0], window, stride, self.fill)
+        boards, coverage = cover(pixels[0], window, stride, self.fill, seed)
         probe = _probe(boards[0].players)
-        judge = appoint(classifier, self.engine, boards[0].mask(probe))
+        judge = appoint(classifier, self.engine, boards[0].mask(probe), batch=self.batch)
         answer = judge.plain[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
         known = remembered(probe, judge.said)
@@ -101,7 +101,7 @@ class Occlusion:
 
 
 def cover(
-    pixels: Float32[np.ndarray, "c h w"], window: int, stride: int, fill: Fill
+    pixels: Float32[np.ndarray, "c h w"], window: int, stride: int, fill: Fill, seed: int = 0
 ) -> tuple[list[Game], Int32[np.ndarray, "h w"]]:
     """The windows as games of windows that do not overlap, and how many windows cover each pixel.
 
@@ -122,7 +122,7 @@ def cover(
             labels = np.where((y[:, None] >= 0) & (x >= 0), y[:, None] * width + x, -1).astype(np.int32)
             coverage += labels >= 0
             try:
-                boards.append(game(pixels, labels, fill))
+                boards.append(game(pixels, labels, fill, seed))
             except BadScan:
                 continue
     if not boards:

@@ -15,7 +15,7 @@ from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrat
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.perturb import play, remembered
-from whyscan.explain.games.surrogate import Perturbation, cut, set_up, settings_of
+from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
 from whyscan.explain.targets import Targets, check, facts, resolve
 from whyscan.models.classifier import Classifier, softmax
 from whyscan.models.compiled import appoint
@@ -148,12 +148,12 @@ class Owen:
     def _one(self, classifier: Classifier, scan: Scan, targets: Targets, seed: int, progress: Progress) -> Attribution:
         check(classifier, targets, scan.label)
         shared = self.perturbation
-        geometry, board = set_up(classifier, scan, shared)
+        geometry, board = set_up(classifier, scan, shared, seed)
         tree = hierarchy(board.pixels, board.segments)
         nodes = members(tree)
         # the whole scan, nothing, and its two halves stand for what is to come
         probe = np.concatenate([nodes[-1:], ~nodes[-1:], nodes[tree[-1]] if len(tree) else nodes[:0]])
-        judge = appoint(classifier, shared.engine, board.mask(probe))
+        judge = appoint(classifier, shared.engine, board.mask(probe), batch=shared.batch)
         answer = judge.plain[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
         memory = remembered(probe, judge.said)
@@ -164,7 +164,8 @@ class Owen:
             return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
 
         found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto")
-        moves = np.ptp(value(probe), axis=0) > _MOVES
+        probed = value(probe)
+        moves = np.ptp(probed, axis=0) > _MOVES
         return Attribution(
             method="owen",
             weights=found.values.astype(np.float32),
@@ -175,7 +176,7 @@ class Owen:
             evaluations=len(memory),
             converged=found.settled,
             diagnosis=tuple("there" if each else "score hardly moves" for each in moves),
-            measured=found.measured,
+            measured={**found.measured, **end_scores(*probed[:2])},
             engine=judge.engine,
             deviation=judge.deviation,
             seed=seed,

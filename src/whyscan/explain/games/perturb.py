@@ -73,7 +73,9 @@ class Game:
         return masked
 
 
-def game(pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"], fill: Fill = "mean") -> Game:
+def game(
+    pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"], fill: Fill = "mean", seed: int = 0
+) -> Game:
     """Set up a game; superpixels that the fill leaves as they are do not play.
 
     Hiding a black corner of the background behind black changes nothing: its weight is 0 by definition, and
@@ -83,7 +85,7 @@ def game(pixels: Float32[np.ndarray, "c h w"], segments: Int32[np.ndarray, "h w"
         BadScan: hiding changes nothing anywhere: the scan is blank, or of the fill's own value.
         BadInput: an unknown fill.
     """
-    fillings = hidden(pixels, segments, fill)
+    fillings = hidden(pixels, segments, fill, seed)
     change = np.abs(pixels - fillings).max(0)
     plays = [label for label in np.unique(segments[segments >= 0]) if change[segments == label].max() > UNCHANGED]
     if not plays:

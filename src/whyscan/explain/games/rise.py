@@ -87,7 +87,7 @@ class RISE:
         grids = draw(self.samples, self.cells, self.probability, np.random.default_rng(seed))
         answer = classifier.logits(pixels)[0]
         names, rows = resolve(classifier, targets, answer, scan.label)
-        judge = appoint(classifier, self.engine, blend(pixels[0], under, grids.part(0, 6)))
+        judge = appoint(classifier, self.engine, blend(pixels[0], under, grids.part(0, 6)), batch=self.batch)
         logits = play(judge.predict, pixels[0], under, grids, self.batch, progress)
         scores = (softmax(logits) if self.score == "probability" else logits).astype(float) @ rows.T
         maps, errors = average(scores, grids, classifier.input_size, self.probability, self.centred)

@@ -107,10 +107,10 @@ def explain_by_play(
     if any(each != shared for each in others):
         raise BadInput("methods with different perturbations", "the same for all", "explain them one by one")
     check(classifier, targets, scan.label)
-    geometry, board = set_up(classifier, scan, shared)
+    geometry, board = set_up(classifier, scan, shared, seed)
     plan = drawn(methods, board.players, shared.most, seed, shared.estimator)
     probe = plan.probe()
-    judge = appoint(classifier, shared.engine, board.mask(probe))
+    judge = appoint(classifier, shared.engine, board.mask(probe), batch=shared.batch)
     # what is predicted is said by the float32 model, whichever engine judges the perturbed scans
     answer = judge.plain[0]
     names, rows = resolve(classifier, targets, answer, scan.label)
@@ -125,6 +125,7 @@ def explain_by_play(
     else:
         found = estimate(methods, plan, scored, shared.estimator)
     scores = scored(plan.coalitions[: len(memory)])
+    ends = end_scores(*scores[:2])
     common = {
         **facts(classifier, scan, geometry, answer, names),
         "segments": board.segments,
@@ -141,7 +142,7 @@ def explain_by_play(
             method=name,
             **_arrays(found[name]),
             converged=found[name].settled if found[name].measured else None,
-            measured=found[name].measured,
+            measured={**found[name].measured, **ends},
             settings={
                 **settings_of(method),
                 **cut(shared.superpixels, geometry, board),
@@ -154,8 +155,11 @@ def explain_by_play(
     }
 
 
-def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Geometry, Game]:
+def set_up(classifier: Classifier, scan: Scan, shared: Perturbation, seed: int = 0) -> tuple[Geometry, Game]:
     """How the scan got onto the model's grid, and the game that is played on it.
+
+    Args:
+        seed: of the noise that may fill what is hidden.
 
     Raises:
         BadScan: hiding changes nothing.
@@ -166,7 +170,12 @@ def set_up(classifier: Classifier, scan: Scan, shared: Perturbation) -> tuple[Ge
         if isinstance(shared.superpixels, Labels)
         else within(segment(pixels[0], shared.superpixels), geometry)
     )
-    return geometry, game(pixels[0], labels, shared.fill)
+    return geometry, game(pixels[0], labels, shared.fill, seed)
+
+
+def end_scores(everybody: Float64[np.ndarray, " t"], nobody: Float64[np.ndarray, " t"]) -> dict[str, tuple[float, ...]]:
+    """What the weights explain the difference between, per target. Shapley and Owen values add up to it."""
+    return {"score of the scan": tuple(everybody.tolist()), "score with all hidden": tuple(nobody.tolist())}
 
 
 def _arrays(fitted: Fitted) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
 from whyscan.explain.targets import Targets, facts, resolve, stacked
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
-from whyscan.models.layers import evaluating
+from whyscan.models.modes import evaluating, plain_float32
 from whyscan.progress import Progress
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
@@ -92,8 +92,7 @@ def input_gradients(
     Raises:
         BadModel: the logits or gradients are not finite, or no gradient arrives at the pixels.
     """
-    device = pixels.device.type
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
+    with torch.inference_mode(False), torch.enable_grad(), plain_float32(pixels.device):
         leaf = pixels.detach().to(torch.float32, copy=True).requires_grad_(True)
         logits = _checked(forward(leaf.clone()))  # a network that begins with something in place must not change a leaf
         final = logits.detach()

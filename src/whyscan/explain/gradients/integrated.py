@@ -86,7 +86,7 @@ class IntegratedGradients:
 
     def _explain(self, classifier: Classifier, question: Question) -> Attribution:
         start = torch.from_numpy(baseline(question.pixels.cpu().numpy(), self.baseline)).to(question.pixels)
-        ends = classifier.logits(torch.stack([question.pixels, start]).cpu().numpy())
+        ends = np.stack([question.logits, classifier.logits(start[None].cpu().numpy())[0]])
         values = score_values(torch.from_numpy(ends).to(start.device), question.weights, self.score)
         steps, spent = self.steps, len(ends)
         while True:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +21,9 @@ from whyscan.errors import BadInput, BadModel
 from whyscan.explain.gradients.backward import Question, attribution, check_settings
 from whyscan.explain.targets import Targets, resolve
 from whyscan.explain.whitebox import need_gradients
+from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
-from whyscan.models.layers import evaluating
+from whyscan.models.modes import evaluating, plain_float32
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -89,12 +91,16 @@ class AttentionRollout:
         """
         need_gradients(classifier, "attention rollout")
         found: list[Attribution] = []
-        for start in range(0, len(scans), self.batch):
-            found += self._batch(classifier, scans[start : start + self.batch], targets)
+        work = partial(self._batch, classifier, scans, targets)
+        for some in halving(work, len(scans), self.batch):
+            found += some
             progress("attention rollout", len(found), len(scans))
         return found
 
-    def _batch(self, classifier: Classifier, scans: Sequence[Scan], targets: Targets) -> list[Attribution]:
+    def _batch(
+        self, classifier: Classifier, every: Sequence[Scan], targets: Targets, piece: slice
+    ) -> list[Attribution]:
+        scans = every[piece]
         prepared = [classifier.prepare(scan) for scan in scans]
         pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in prepared])).to(classifier.device)
         logits, attentions = attend(classifier, pixels)
@@ -128,8 +134,7 @@ def attend(
     """
     seen: list[Tensor] = []
     network, name = classifier.network, classifier.name
-    plain = torch.autocast(pixels.device.type, enabled=False)
-    with evaluating(network), _watched(network, seen.append), torch.inference_mode(), plain:
+    with evaluating(network), _watched(network, seen.append), torch.inference_mode(), plain_float32(pixels.device):
         logits = network(pixels)
     if not seen:
         raise BadModel(
