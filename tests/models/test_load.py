@@ -104,8 +104,6 @@ def test_weights_of_another_width_are_named(kind: torch.dtype) -> None:
 def test_a_module_in_training_goes_on_training() -> None:
     norm = nn.BatchNorm2d(4)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
-    )
     module[1].eval()
     before = module[1].running_mean.clone()
     classifier = opened(module)
