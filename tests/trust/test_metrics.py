@@ -17,8 +17,9 @@ from whyscan.explain.games.perturb import Memory
 from whyscan.models.backbones import build
 from whyscan.trust import faithfulness as faith
 from whyscan.trust.case import Case
+from whyscan.trust.cost import estimate
 from whyscan.trust.impute import impute
-from whyscan.trust.metrics import METRICS, estimate
+from whyscan.trust.metrics import METRICS
 from whyscan.trust.ranking import bins
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")

@@ -12,13 +12,14 @@ import toys
 from whyscan.models.blackbox import black_box
 from whyscan.trust import sanity
 from whyscan.trust.nulls import null_attributions
+from whyscan.trust.randomised import randomised
 
 
 def test_a_map_that_ignores_the_model_fails() -> None:
     case = toys.case()
     model = toys.classifier()
     fixed = null_attributions(model, case.scan, case.target, seed=0)["null: edges"]
-    deaf = replace(case, attribution=fixed, again=lambda *_: fixed, explained={})
+    deaf = replace(case, attribution=fixed, again=lambda _, scans, __: [fixed] * len(scans), explained={})
     assert sanity.randomisation_similarity(deaf).value == pytest.approx(1)
     assert sanity.cascading_similarity(deaf).value == pytest.approx(1)
     assert sanity.complexity_rise(deaf).value == pytest.approx(0)
@@ -34,7 +35,7 @@ def test_a_map_of_the_model_changes_with_it() -> None:
 def test_only_the_upper_layers_are_redrawn_and_the_model_is_not(share: float) -> None:
     model = toys.classifier()
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
-    other = sanity.randomised(model, share, seed=3)
+    other = randomised(model, share, seed=3)
     after = model.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     changed = [n for n, v in other.network.state_dict().items() if not torch.equal(v, before[n])]
@@ -47,7 +48,7 @@ def test_only_the_upper_layers_are_redrawn_and_the_model_is_not(share: float) ->
 
 def test_the_same_seed_draws_the_same_weights() -> None:
     model = toys.classifier()
-    one, same, other = (sanity.randomised(model, 1.0, seed=seed).network.state_dict() for seed in (1, 1, 2))
+    one, same, other = (randomised(model, 1.0, seed=seed).network.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 

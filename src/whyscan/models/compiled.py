@@ -141,7 +141,7 @@ def _engines(classifier: Classifier) -> list[tuple[str, _Make]]:
 def _copy(classifier: Classifier, name: str, make: _Make, batch: int) -> Predict | None:
     """The engine's copy of the network, made at the first call; None where the engine cannot take the network."""
     copies = _COPIES.setdefault(classifier.network, {})
-    now = _fingerprint(classifier.network)
+    now = fingerprint(classifier.network)
     before, fast = copies.get((name, batch), (None, None))
     if before != now:
         try:
@@ -152,7 +152,7 @@ def _copy(classifier: Classifier, name: str, make: _Make, batch: int) -> Predict
     return fast
 
 
-def _fingerprint(network: nn.Module) -> Hashable:
+def fingerprint(network: nn.Module) -> Hashable:
     """Changes when a weight is replaced, written to or moved to another device."""
     tensors = [*network.parameters(), *network.buffers()]
     return tuple((each.data_ptr(), str(each.device), -1 if each.is_inference() else each._version) for each in tensors)
