@@ -154,3 +154,21 @@ def test_methods_share_the_subsets_they_are_asked_about(drawn: Case) -> None:
     for maps in (drawn.attribution.maps, -drawn.attribution.maps):
         faith.infidelity(replace(mapped(drawn, maps), memories=memories))
     assert [len(memory) for memory in memories.values()] == [1 + faith.SUBSETS]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in METRICS.items() if entry.family == "faithfulness"])
+def test_the_fast_engine_gives_the_figures_of_float32(drawn: Case, name: str) -> None:
+    fast, plain = (
+        METRICS[name].function(replace(drawn, engine=engine, memories={}, judges={})).value
+        for engine in ("fast", "float32")
+    )
+    assert fast == pytest.approx(plain, abs=0.02)
+
+
+def test_engines_do_not_share_answers_and_say_who_they_are(drawn: Case) -> None:
+    both = replace(drawn, memories={}, judges={})
+    for engine in ("fast", "float32"):
+        METRICS["deletion auc"].function(replace(both, engine=engine))
+    plain = [judge for key, judge in both.judges.items() if key.endswith("/float32")]
+    assert len(both.judges) == 2 and [judge.engine for judge in plain] == ["torch float32"]
+    assert all(judge.deviation <= 0.05 for judge in both.judges.values())

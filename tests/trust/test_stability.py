@@ -10,6 +10,7 @@ import torch
 import toys
 from torch import nn
 
+from whyscan.explain.explain import configure
 from whyscan.models.load import load
 from whyscan.trust import names, stability
 from whyscan.trust.case import Case
@@ -109,3 +110,14 @@ def test_explanations_are_made_once_for_all_metrics() -> None:
 
 def test_the_names_are_those_of_the_table() -> None:
     assert {names.SENSITIVITY, names.SEEDS, names.FLIPS} <= set(stability.METRICS)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "saliency", "guided_backprop", "integrated_gradients", "occlusion"])
+def test_scans_explained_together_have_the_maps_of_each_alone(method: str) -> None:
+    case = toys.case(method)
+    explainer = configure({method: method}, {})[method]
+    scans = list(stability.noisy_copies(case).values())
+    together = explainer(case.classifier, scans, case.target)
+    for scan, told in zip(scans, together, strict=True):
+        (alone,) = explainer(case.classifier, [scan], case.target)
+        np.testing.assert_allclose(told.values, alone.values, atol=1e-5 * float(np.abs(alone.values).max()))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from whyscan.data.scan import Scan
 from whyscan.explain.explain import configure, explain_many
@@ -25,14 +24,15 @@ class Remaker:
 
     Attributes:
         target: what is explained.
-        together: the superpixel methods that explained the scan together.
+        together: the superpixel methods that explained the scan together, and how many evaluations they took: as many
+            are spent again, so that a difference is not one of budgets.
         kept: what was made for several methods, by model, scan, seed and kind; the model is held on to, so that its
             number stays its own.
     """
 
     settings: TrustSettings
     target: str
-    together: Sequence[str] = ()
+    together: Mapping[str, int] = field(default_factory=dict)
     kept: dict[tuple[int, str, int, str], tuple[Classifier, dict[str, Attribution]]] = field(default_factory=dict)
 
     def of(self, method: str) -> Again:
@@ -56,5 +56,5 @@ class Remaker:
     def _made(self, kind: str, model: Classifier, scan: Scan, seed: int) -> dict[str, Attribution]:
         if kind == names.NULL:
             return null_attributions(model, scan, self.target, seed=seed)
-        more: dict[str, Any] = dict(self.settings.options(*self.together))
-        return explain_many(model, scan, self.together, self.target, seed=seed, **more)
+        options = {**self.settings.options(*self.together), "samples": max(4, *self.together.values())}
+        return explain_many(model, scan, list(self.together), "all", seed=seed, **options)

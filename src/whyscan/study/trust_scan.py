@@ -84,7 +84,8 @@ def judge(
             continue
         one = next(iter(made.values()))
         target = one.predicted
-        remaker = Remaker(settings, target, tuple(superpixels[name]))
+        together = {method: each.evaluations for method, each in superpixels[name].items()}
+        remaker = Remaker(settings, target, together)
         memories: dict[str, Memory] = {}
         judges: dict[str, Judge] = {}
         for method, attribution in made.items():
@@ -104,7 +105,7 @@ def judge(
         if len(methods := _real(made)) > 1:  # one method agrees with nobody
             found.agreement.append({**told, **agreement_row(methods, target, _places(scan, head))})
         found.edits += _edits(classifier, scan, head, one, told)
-        found.flips += _own_flips(classifier, scan, made, settings, depth, head, group)
+        found.flips += _own_flips(classifier, scan, superpixels[name], remaker, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)
     return found
 
@@ -216,21 +217,19 @@ def _edits(
 def _own_flips(
     classifier: Classifier,
     scan: Scan,
-    made: Mapping[str, Attribution],
-    settings: TrustSettings,
+    together: Mapping[str, Attribution],
+    remaker: Remaker,
     depth: Depth,
     head: Head,
     group: str,
 ) -> list[dict[str, Any]]:
     """Between the two likeliest classes of one explanation; and between two seeds, the base rate of all flips."""
     rows = []
-    together = {name: made[name] for name in SHARED if name in made}
     places = _places(scan, head)
-    again: Mapping[str, Attribution] = {}
-    if depth.faithful and together:
-        again = explain_many(
-            classifier, scan, list(together), "all", seed=settings.seed + 1, **settings.options(*together)
-        )
+    again: dict[str, Attribution] = {}
+    if depth.faithful:
+        seed = remaker.settings.seed + 1
+        again = {name: remaker.of(name)(classifier, [scan], seed)[0] for name in together}
     for method, attribution in together.items():
         first, second = (attribution.classes[i] for i in np.argsort(-attribution.probabilities)[:2])
         shared = {"method": method, "content": scan.content, "group": group}

@@ -45,18 +45,17 @@ class TrustSettings:
     seed: int = 0
     engine: Engine = "fast"
 
-    def options(self, *methods: str) -> dict[str, Any]:
-        """What `explain_many` is given with methods that are explained together."""
-        found: dict[str, Any] = {}
-        if set(methods) & set(SHARED):
-            found["samples"] = self.evaluations
-        if self.engine != "fast" and any("engine" in settings_table(find_method(each).explainer()) for each in methods):
-            found["engine"] = self.engine
-        return found
-
     def samples(self, method: str) -> int | None:
         """Of one explanation, for the methods that have a budget here."""
         return self.evaluations if method in SHARED else None
+
+    def options(self, *methods: str) -> dict[str, Any]:
+        """What `explain_many` is given with methods that are explained together."""
+        samples = next((each for each in map(self.samples, methods) if each is not None), None)
+        found: dict[str, Any] = {} if samples is None else {"samples": samples}
+        if self.engine != "fast" and any("engine" in settings_table(find_method(each).explainer()) for each in methods):
+            found["engine"] = self.engine
+        return found
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
