@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import whyscan
+from whyscan.data.catalogue import open_catalogue
 from whyscan.data.phantom import phantom
+from whyscan.data.split import SplitRow
 from whyscan.errors import BadInput, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
 from whyscan.study.trust_scan import Depth, judge, usable
+from whyscan.study.trust_scans import _distinct
 from whyscan.study.trust_settings import TrustSettings
+from whyscan.study.trusting import _read
 from whyscan.trust import battery, names, table
 from whyscan.trust.summary import summarise
 
@@ -104,6 +109,22 @@ def test_settings_that_cannot_serve_are_refused() -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRun):
         whyscan.trust(tmp_path)
+
+
+def test_scans_with_the_same_pixels_are_one_case() -> None:
+    rows = [SplitRow(path, "a", None, group, "holdout", False, content) for path, group, content in
+            (("1", "g", "x"), ("2", "g", "x"), ("3", "h", "y"), ("4", "h", "y"))]  # fmt: skip
+    assert [row.path for row in _distinct(rows, {"2"})] == ["2", "3"]
+
+
+def test_a_mask_that_does_not_fit_costs_the_localisation_only(phantoms: Path, tmp_path: Path) -> None:
+    entry = next(each for each in open_catalogue(phantoms).entries if each.mask is not None)
+    scan, notes = _read(entry)
+    assert scan.region is not None and notes == []
+    wrong = tmp_path / "mask.png"
+    Image.new("L", (9, 9), 255).save(wrong)
+    scan, notes = _read(replace(entry, mask=wrong))
+    assert scan.region is None and notes[0]["source"] == entry.name and "9 x 9" in notes[0]["reason"]
 
 
 @pytest.mark.slow

@@ -159,6 +159,15 @@ def test_masks_that_cannot_serve_are_never_a_hit(case: Case, name: str) -> None:
         assert found.value is None and found.status == status and found.reason
 
 
+@pytest.mark.parametrize("name", [name for name, entry in EVERY.items() if entry.family == "tissue"])
+def test_masks_that_cannot_serve_give_no_share_of_tissue(case: Case, name: str) -> None:
+    of = replace(case.scan, region=np.ones((31, 32), bool))
+    for wrong in (replace(case, scan=of), replace(case, head=np.ones((31, 32), bool))):
+        assert asked(wrong, name).status == "failed" and "shape" in asked(wrong, name).reason
+    empty = asked(replace(case, scan=replace(case.scan, region=np.zeros((32, 32), bool))), name)
+    assert (empty.value is None and "empty" in empty.reason) if name == "tissue: tumour" else empty.status != "failed"
+
+
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_head_that_cannot_serve_is_told(case: Case, name: str) -> None:
     for head, status in ((None, "skipped"), (np.zeros((32, 32), bool), "skipped"), (np.ones((9, 9), bool), "failed")):

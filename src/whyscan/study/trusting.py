@@ -14,6 +14,7 @@ import numpy as np
 import whyscan
 from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
+from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadRun, BadScan
 from whyscan.models.classifier import Classifier
@@ -87,7 +88,7 @@ def trust_stage(
         begun = time.perf_counter()
         own = {name: (opened(piece.chosen, name), piece.chosen.speakers[name]) for name in names}
         try:
-            scan = read_entry(entries[piece.chosen.row.path])
+            scan, notes = _read(entries[piece.chosen.row.path])
             with ledger.piece(piece.name, piece.made_from):
                 found = judge(
                     {name: classifier for name, (classifier, _) in own.items()},
@@ -95,7 +96,7 @@ def trust_stage(
                     mistaught={name: mistakers.of(*each) for name, each in own.items()},
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
-                files.write_json(piece.stem.with_suffix(".json"), found.document())
+                files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
         except BadScan as error:
             unread[piece.chosen.row.path] = str(error)
             continue
@@ -104,6 +105,17 @@ def trust_stage(
     judged = [piece.stem for piece in pieces if piece.chosen.row.path not in unread]
     missing = [{"source": path, "reason": reason} for path, reason in unread.items()]
     return _write(run, names, judged, opened, settings, sampling, missing)
+
+
+def _read(entry: Entry) -> tuple[Scan, list[dict[str, str]]]:
+    """The scan; and where its mask does not fit, the scan without it and why: all but localisation goes on."""
+    try:
+        return read_entry(entry), []
+    except BadScan as error:
+        if entry.mask is None:
+            raise
+        bare = read_entry(replace(entry, mask=None))
+        return bare, [{"source": entry.name, "reason": str(error)}]
 
 
 def _piece(
@@ -132,7 +144,7 @@ def _clock(
         return clock
     first = todo[0].chosen
     try:
-        scan = read_entry(entries[first.row.path])
+        scan, _ = _read(entries[first.row.path])
     except BadScan:  # it will be told where it is judged
         return clock
     classifiers = [opened(first, name) for name in names]
@@ -204,6 +216,7 @@ def _write(
         },
     )
     document["unread"] = list(unread)
+    document["masks that do not fit"] = more["masks"]
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
