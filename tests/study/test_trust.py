@@ -15,9 +15,10 @@ import whyscan
 from whyscan.data.catalogue import open_catalogue
 from whyscan.data.phantom import phantom
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadInput, BadRun
+from whyscan.errors import BadInput, BadModel, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
+from whyscan.study import trust_scan
 from whyscan.study.trust_scan import Depth, judge, usable
 from whyscan.study.trust_scans import _distinct
 from whyscan.study.trust_settings import TrustSettings
@@ -109,6 +110,20 @@ def test_settings_that_cannot_serve_are_refused() -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRun):
         whyscan.trust(tmp_path)
+
+
+def test_what_a_method_refuses_is_a_row_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BadModel("a layer that overflows", "finite activations", "check the weights")
+
+    monkeypatch.setattr(trust_scan, "explain_layers", refuse)
+    scan = phantom("glioma", size=48, seed=3)
+    box = replace(SETTINGS, methods=("saliency", "attention_rollout"))
+    found = judge({"best": model(0)}, scan, box, Depth(layered=True), group="g1")
+    failed = {row.method: row.reason for row in found.rows if row.metric == "explanation"}
+    assert set(failed) == {"gradcam", "attention_rollout"} and "overflows" in failed["gradcam"]
+    assert any(row.method == "saliency" and row.status == "measured" for row in found.rows)
+    assert found.edits
 
 
 def test_scans_with_the_same_pixels_are_one_case() -> None:

@@ -14,6 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain_layers, explain_many
 from whyscan.models.classifier import Classifier
+from whyscan.models.compiled import Engine, appoint
 from whyscan.study.trust_settings import SHARED, TrustSettings
 from whyscan.trust import names
 from whyscan.trust.battery import FAITHFUL, STURDY
@@ -53,16 +54,20 @@ class Prices:
         return Prices(forward, {name: more * each for name, each in self.methods.items()}, more * self.layers)
 
 
-def forward_price(classifier: Classifier, scan: Scan) -> float:
-    """Seconds of one forward pass in a batch, the second time: the first one prepares."""
+def forward_price(classifier: Classifier, scan: Scan, engine: Engine) -> float:
+    """Seconds of one forward pass in a batch, by the engine that will be asked; what makes the engine is not counted.
+
+    Made by now, it is not counted where methods are timed either: it is made once, whatever the number of scans.
+    """
     pixels = np.repeat(classifier.prepare(scan)[0], TIMED, axis=0)
-    classifier.logits(pixels)
-    return _timed(lambda: classifier.logits(pixels)) / TIMED
+    judge = appoint(classifier, engine, pixels[:2])
+    judge.predict(pixels)
+    return _timed(lambda: judge.predict(pixels)) / TIMED
 
 
 def prices(classifier: Classifier, scan: Scan, methods: Sequence[str], settings: TrustSettings) -> Prices:
     """Time one explanation by each method; one that refuses costs nothing."""
-    forward = forward_price(classifier, scan)
+    forward = forward_price(classifier, scan, settings.engine)
     together = [name for name in SHARED if name in methods]
     found: dict[str, float] = {}
     for chosen in ([together] if together else []) + [[name] for name in methods if name not in SHARED]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -137,16 +138,21 @@ def _explanations(
         except WhyscanError as error:
             refused |= dict.fromkeys(chosen, str(error))
         spent |= dict.fromkeys(chosen, (time.perf_counter() - begun) / len(chosen))
+    if made:
+        one = next(iter(made.values()))
+        made |= null_attributions(classifier, scan, one.predicted, seed=settings.seed)
+    rows = [_refusal(classifier, scan, group, name, reason) for name, reason in refused.items()]
+    return made, spent, rows
+
+
+def _refusal(classifier: Classifier, scan: Scan, group: str, method: str, reason: str) -> Row:
+    """The row of an explanation that its method did not make."""
     probabilities = classifier.predict(scan)
     predicted = classifier.classes[int(probabilities.argmax())]
-    if made:
-        made |= null_attributions(classifier, scan, predicted, seed=settings.seed)
-    rows = [
-        Row(classifier.name, name, "", scan.source, scan.content, group, scan.label or "", predicted,
-            float(probabilities.max()), predicted, "explanation", "image", None, "failed", reason)
-        for name, reason in refused.items()
-    ]  # fmt: skip
-    return made, spent, rows
+    return Row(
+        classifier.name, method, "", scan.source, scan.content, group, scan.label or "", predicted,
+        float(probabilities.max()), predicted, "explanation", "image", None, "failed", reason,
+    )  # fmt: skip
 
 
 def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Row]:
@@ -164,7 +170,12 @@ def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Ro
 
 def _layers(found: Judgement, classifier: Classifier, scan: Scan, target: str, remaker: Remaker, group: str) -> None:
     """Grad-CAM of every layer: what the depth profile is made of."""
-    for layer, attribution in explain_layers(classifier, scan, "all").items():
+    try:
+        layers = explain_layers(classifier, scan, "all")
+    except WhyscanError as error:
+        found.rows.append(_refusal(classifier, scan, group, "gradcam", f"of every layer: {error}"))
+        return
+    for layer, attribution in layers.items():
         case = Case(classifier, scan, attribution, target, remaker.of("gradcam"))
         battery = {**PROFILE, names.DISCRIMINATIVE: FREE[names.DISCRIMINATIVE]}
         found.rows += [row(case, each, group=group) for each in measure(case, battery)]
@@ -229,7 +240,8 @@ def _own_flips(
     again: dict[str, Attribution] = {}
     if depth.faithful:
         seed = remaker.settings.seed + 1
-        again = {name: remaker.of(name)(classifier, [scan], seed)[0] for name in together}
+        with suppress(WhyscanError):  # the seed agreement of these methods fails with the reason, and this has no row
+            again = {name: remaker.of(name)(classifier, [scan], seed)[0] for name in together}
     for method, attribution in together.items():
         first, second = (attribution.classes[i] for i in np.argsort(-attribution.probabilities)[:2])
         shared = {"method": method, "content": scan.content, "group": group}

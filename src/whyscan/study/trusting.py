@@ -149,7 +149,7 @@ def _clock(
         return clock
     classifiers = [opened(first, name) for name in names]
     timed = prices(classifiers[0], scan, usable(classifiers[0], settings.methods), settings)
-    others = [timed.scaled(forward_price(each, scan)) for each in classifiers[1:]]
+    others = [timed.scaled(forward_price(each, scan, settings.engine)) for each in classifiers[1:]]
     clock = replace(clock, prices=[timed, *others])
     clock.start()
     return clock
