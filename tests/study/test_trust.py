@@ -154,7 +154,7 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     settings = TrustSettings(methods=("gradcam", "lime"), scans=6, layered=2, faithful=2, sturdy=1, evaluations=50)
     said: list[str] = []
     first = whyscan.trust(out, settings=settings, checklists=["claim"], say=said.append)
-    assert "6 scans by 2 models: some" in said[0] and "forward passes" in said[0] and "robustness and sanity" in said[0]
+    assert "6 scans by 1 model: some" in said[0] and "forward passes" in said[0] and "robustness and sanity" in said[0]
     assert [line.split(":")[0] for line in said[1:]] == ["5 more scans", "4 more scans", "3 more scans"]
     assert first["scans"] == 6 and (out / "trust" / "checklist-claim.md").is_file()
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()

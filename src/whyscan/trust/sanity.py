@@ -53,6 +53,9 @@ def smooth_similarity(case: Case) -> Evidence:
     """
     if (blind := _unknown(case)) is not None:
         return blind
+    own = _correlation(case.values, case.values)
+    if own.value is None:  # its noisy copies may have maps, but there is none to judge
+        return own
     other, copies = _forgetful(case, 1.0), noisy_copies(case)
     made = case.remake(other, {f"random 1 {what}": scan for what, scan in copies.items()}, case.seed)
     return _correlation(np.mean(noisy_maps(case), axis=0), np.mean(made, axis=0))
