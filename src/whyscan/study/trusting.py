@@ -16,7 +16,7 @@ from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadRun, BadScan
+from whyscan.errors import BadModel, BadRun, BadScan
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
@@ -97,7 +97,7 @@ def trust_stage(
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
-        except BadScan as error:
+        except (BadScan, BadModel) as error:
             unread[piece.chosen.row.path] = str(error)
             continue
         clock.done(piece.depth, time.perf_counter() - begun)
@@ -139,20 +139,18 @@ def _clock(
     say: Say,
 ) -> Clock:
     """Time the first model's methods and every model's forward passes on the first scan, and say what will come."""
-    clock = Clock([piece.depth for piece in todo], [], say)
-    if not todo:
+    for piece in todo:
+        try:
+            scan, _ = _read(entries[piece.chosen.row.path])
+        except BadScan:  # it will be told where it is judged
+            continue
+        classifiers = [opened(piece.chosen, name) for name in names]
+        timed = prices(classifiers[0], scan, usable(classifiers[0], settings.methods), settings)
+        others = [timed.scaled(forward_price(each, scan, settings.engine)) for each in classifiers[1:]]
+        clock = Clock([each.depth for each in todo], [timed, *others], say)
+        clock.start()
         return clock
-    first = todo[0].chosen
-    try:
-        scan, _ = _read(entries[first.row.path])
-    except BadScan:  # it will be told where it is judged
-        return clock
-    classifiers = [opened(first, name) for name in names]
-    timed = prices(classifiers[0], scan, usable(classifiers[0], settings.methods), settings)
-    others = [timed.scaled(forward_price(each, scan, settings.engine)) for each in classifiers[1:]]
-    clock = replace(clock, prices=[timed, *others])
-    clock.start()
-    return clock
+    return Clock([], [], say)
 
 
 _MAKING = ("methods", "evaluations", "seed", "engine")
