@@ -40,6 +40,8 @@ $(CORE): pyproject.toml constraints.txt
 $(DEV): $(CORE)
 	@echo "Installing the tools that check and document."
 	@$(PIP) -e '.[dev]'
+# an oracle that asks for opencv-python, which overwrites the headless one that grad-cam brings: all that it imports is there
+	@$(PIP) --no-deps quantus cachetools
 	@touch $@
 
 demo: $(CORE)

@@ -305,7 +305,7 @@ def trust(
         settings: which methods, and how many scans.
         models: names of models of the run instead of the two that the comparison chose, the best first.
         checklists: "claim", "tripod-ai", "future-ai": each gets trust/checklist-NAME.md.
-        say: is told how long it will take, before most of it is done.
+        say: is told what it will cost before the first scan is judged, and later what is left.
 
     Returns:
         The document of trust/summary.json.

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import whyscan
+from whyscan.data.catalogue import open_catalogue
 from whyscan.data.phantom import phantom
-from whyscan.errors import BadInput, BadRun
+from whyscan.data.split import SplitRow
+from whyscan.errors import BadInput, BadModel, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
+from whyscan.study import trust_scan
 from whyscan.study.trust_scan import Depth, judge, usable
+from whyscan.study.trust_scans import _distinct
 from whyscan.study.trust_settings import TrustSettings
+from whyscan.study.trusting import _read
 from whyscan.trust import battery, names, table
 from whyscan.trust.summary import summarise
 
@@ -106,6 +112,36 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         whyscan.trust(tmp_path)
 
 
+def test_what_a_method_refuses_is_a_row_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BadModel("a layer that overflows", "finite activations", "check the weights")
+
+    monkeypatch.setattr(trust_scan, "explain_layers", refuse)
+    scan = phantom("glioma", size=48, seed=3)
+    box = replace(SETTINGS, methods=("saliency", "attention_rollout"))
+    found = judge({"best": model(0)}, scan, box, Depth(layered=True), group="g1")
+    failed = {row.method: row.reason for row in found.rows if row.metric == "explanation"}
+    assert set(failed) == {"gradcam", "attention_rollout"} and "overflows" in failed["gradcam"]
+    assert any(row.method == "saliency" and row.status == "measured" for row in found.rows)
+    assert found.edits
+
+
+def test_scans_with_the_same_pixels_are_one_case() -> None:
+    rows = [SplitRow(path, "a", None, group, "holdout", False, content) for path, group, content in
+            (("1", "g", "x"), ("2", "g", "x"), ("3", "h", "y"), ("4", "h", "y"))]  # fmt: skip
+    assert [row.path for row in _distinct(rows, {"2"})] == ["2", "3"]
+
+
+def test_a_mask_that_does_not_fit_costs_the_localisation_only(phantoms: Path, tmp_path: Path) -> None:
+    entry = next(each for each in open_catalogue(phantoms).entries if each.mask is not None)
+    scan, notes = _read(entry)
+    assert scan.region is not None and notes == []
+    wrong = tmp_path / "mask.png"
+    Image.new("L", (9, 9), 255).save(wrong)
+    scan, notes = _read(replace(entry, mask=wrong))
+    assert scan.region is None and notes[0]["source"] == entry.name and "9 x 9" in notes[0]["reason"]
+
+
 @pytest.mark.slow
 def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
@@ -118,7 +154,8 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     settings = TrustSettings(methods=("gradcam", "lime"), scans=6, layered=2, faithful=2, sturdy=1, evaluations=50)
     said: list[str] = []
     first = whyscan.trust(out, settings=settings, checklists=["claim"], say=said.append)
-    assert len(said) == 1 and "scans by" in said[0]
+    assert "6 scans by 1 model: some" in said[0] and "forward passes" in said[0] and "robustness and sanity" in said[0]
+    assert [line.split(":")[0] for line in said[1:]] == ["5 more scans", "4 more scans", "3 more scans"]
     assert first["scans"] == 6 and (out / "trust" / "checklist-claim.md").is_file()
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
     assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")

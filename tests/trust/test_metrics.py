@@ -17,8 +17,9 @@ from whyscan.explain.games.perturb import Memory
 from whyscan.models.backbones import build
 from whyscan.trust import faithfulness as faith
 from whyscan.trust.case import Case
+from whyscan.trust.cost import estimate
 from whyscan.trust.impute import impute
-from whyscan.trust.metrics import METRICS, estimate
+from whyscan.trust.metrics import METRICS
 from whyscan.trust.ranking import bins
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
@@ -33,7 +34,7 @@ def case() -> Case:
 
 
 def mapped(case: Case, maps: np.ndarray) -> Case:
-    return replace(case, attribution=replace(case.attribution, maps=maps.astype(np.float32)), memories={})
+    return replace(case, attribution=replace(case.attribution, maps=maps.astype(np.float32)), memories={}, judges={})
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,8 @@ def test_a_linear_models_own_contributions_explain_all(drawn: Case, monkeypatch:
         return np.stack([0 * first, first, 0 * first, 0 * first], 1)
 
     monkeypatch.setattr(type(drawn.classifier), "logits", answer)
-    true = mapped(drawn, np.stack([weights * (pixels - fill)] * 2))
+    plain = replace(drawn, engine="float32", judges={})  # another engine would ask the network, not this answer
+    true = mapped(plain, np.stack([weights * (pixels - fill)] * 2))
     assert faith.infidelity(true).value == pytest.approx(0, abs=1e-6)
     assert faith.sensitivity_n(true).value == pytest.approx(1, abs=1e-4)
     assert faith.faithfulness_correlation(true).value == pytest.approx(1, abs=1e-4)
@@ -153,3 +155,21 @@ def test_methods_share_the_subsets_they_are_asked_about(drawn: Case) -> None:
     for maps in (drawn.attribution.maps, -drawn.attribution.maps):
         faith.infidelity(replace(mapped(drawn, maps), memories=memories))
     assert [len(memory) for memory in memories.values()] == [1 + faith.SUBSETS]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in METRICS.items() if entry.family == "faithfulness"])
+def test_the_fast_engine_gives_the_figures_of_float32(drawn: Case, name: str) -> None:
+    fast, plain = (
+        METRICS[name].function(replace(drawn, engine=engine, memories={}, judges={})).value
+        for engine in ("fast", "float32")
+    )
+    assert fast == pytest.approx(plain, abs=0.02)
+
+
+def test_engines_do_not_share_answers_and_say_who_they_are(drawn: Case) -> None:
+    both = replace(drawn, memories={}, judges={})
+    for engine in ("fast", "float32"):
+        METRICS["deletion auc"].function(replace(both, engine=engine))
+    plain = [judge for key, judge in both.judges.items() if key.endswith("/float32")]
+    assert len(both.judges) == 2 and [judge.engine for judge in plain] == ["torch float32"]
+    assert all(judge.deviation <= 0.05 for judge in both.judges.values())

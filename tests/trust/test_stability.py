@@ -10,6 +10,7 @@ import torch
 import toys
 from torch import nn
 
+from whyscan.explain.explain import configure
 from whyscan.models.load import load
 from whyscan.trust import names, stability
 from whyscan.trust.case import Case
@@ -36,11 +37,12 @@ def linear_case(weights: np.ndarray, method: str = "saliency") -> Case:
 def drawn(case: Case) -> Case:
     """A method whose maps are noise of the seed and of the scan."""
 
-    def again(_model, scan, seed):
-        rng = np.random.default_rng([seed, int(1e6 * float(scan.pixels.sum()))])
-        return replace(case.attribution, maps=rng.random(case.attribution.maps.shape, np.float32))
+    def again(_model, scans, seed):
+        drawn = [np.random.default_rng([seed, int(1e6 * float(scan.pixels.sum()))]) for scan in scans]
+        return [replace(case.attribution, maps=rng.random(case.attribution.maps.shape, np.float32)) for rng in drawn]
 
-    return replace(case, attribution=again(None, case.scan, case.seed), again=again, explained={})
+    (own,) = again(None, [case.scan], case.seed)
+    return replace(case, attribution=own, again=again, explained={})
 
 
 def test_a_linear_models_gradient_does_not_move() -> None:
@@ -96,15 +98,26 @@ def test_what_cannot_be_measured_says_why(name: str) -> None:
 def test_explanations_are_made_once_for_all_metrics() -> None:
     case, calls = toys.case(), []
 
-    def again(*asked):
-        calls.append(asked)
-        return case.again(*asked)
+    def again(model, scans, seed):
+        calls.append(len(scans))
+        return case.again(model, scans, seed)
 
     counted = replace(case, again=again, explained={})
     for metric in stability.METRICS.values():
         metric(counted)
-    assert len(calls) == stability.COPIES + 3
+    assert calls == [stability.COPIES, 1, 2]
 
 
 def test_the_names_are_those_of_the_table() -> None:
     assert {names.SENSITIVITY, names.SEEDS, names.FLIPS} <= set(stability.METRICS)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "saliency", "guided_backprop", "integrated_gradients", "occlusion"])
+def test_scans_explained_together_have_the_maps_of_each_alone(method: str) -> None:
+    case = toys.case(method)
+    explainer = configure({method: method}, {})[method]
+    scans = list(stability.noisy_copies(case).values())
+    together = explainer(case.classifier, scans, case.target)
+    for scan, told in zip(scans, together, strict=True):
+        (alone,) = explainer(case.classifier, [scan], case.target)
+        np.testing.assert_allclose(told.values, alone.values, atol=1e-5 * float(np.abs(alone.values).max()))

@@ -40,6 +40,6 @@ def case(method: str = "saliency", *, model=None, of=None, seed: int = 0) -> Cas
     made = explain(model, of, method, "all", seed=seed)
 
     def again(other, changed, number):
-        return explain(other, changed, method, made.predicted, seed=number)
+        return [explain(other, each, method, made.predicted, seed=number) for each in changed]
 
     return Case(model, of, made, made.predicted, again, seed=seed)

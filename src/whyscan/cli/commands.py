@@ -325,6 +325,7 @@ def trust(
     faithful: Annotated[int, typer.Option("--faithful", min=0, help="On how many faithfulness is measured.")] = 40,
     sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
     samples: Annotated[int, typer.Option("--samples", min=50, help="Evaluations that LIME and SHAP share.")] = 300,
+    engine: Annotated[str | None, typer.Option("--engine", help="For perturbed scans: fast or float32.")] = None,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
     ] = None,
@@ -336,10 +337,11 @@ def trust(
         from whyscan import api
 
         _own_process()
-        given = {"methods": tuple(method)} if method else {}
+        given: dict[str, Any] = {"methods": tuple(method)} if method else {}
+        given |= {"engine": engine} if engine else {}
         settings = api.TrustSettings(
             scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, evaluations=samples, seed=seed, **given
-        )
+        )  # fmt: skip
         found = api.trust(
             run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress
         )

@@ -157,7 +157,7 @@ def _engines(classifier: Classifier) -> list[tuple[str, _Make]]:
 def _copy(classifier: Classifier, name: str, make: _Make) -> _Batched | None:
     """The engine's copy of the network, made at the first call; None where the engine cannot take the network."""
     copies = _COPIES.setdefault(classifier.network, {})
-    now = _fingerprint(classifier.network)
+    now = fingerprint(classifier.network)
     before, fast = copies.get(name, (None, None))
     if before != now:
         try:
@@ -168,7 +168,7 @@ def _copy(classifier: Classifier, name: str, make: _Make) -> _Batched | None:
     return fast
 
 
-def _fingerprint(network: nn.Module) -> Hashable:
+def fingerprint(network: nn.Module) -> Hashable:
     """Changes when a weight is replaced, written to (also behind autograd's back) or moved to another device."""
     tensors = [each.detach() for each in (*network.parameters(), *network.buffers())]
     sums = torch.stack([each.sum(dtype=torch.float64).cpu() for each in tensors]).tolist() if tensors else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,18 +14,21 @@ from jaxtyping import Bool, Float32
 from whyscan.data.head import Head, find_head
 from whyscan.data.scan import Scan
 from whyscan.errors import WhyscanError
-from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.explain import explain_layers, explain_many
 from whyscan.explain.games.perturb import Memory
 from whyscan.explain.methods import METHODS
 from whyscan.models.classifier import Classifier
+from whyscan.models.compiled import Judge
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.geometry import resize
+from whyscan.study.trust_again import Remaker
+from whyscan.study.trust_cost import Depth
 from whyscan.study.trust_settings import SHARED, TrustSettings
 from whyscan.trust import names
 from whyscan.trust.agreeing import agreement_row
 from whyscan.trust.battery import FAITHFUL, FREE, PROFILE, STURDY, Measured, measure, row
-from whyscan.trust.case import Case
+from whyscan.trust.case import Case, Mistaught, no_mistaught
 from whyscan.trust.edits import EDITS
 from whyscan.trust.flipping import flip_row, turned
 from whyscan.trust.nulls import null_attributions
@@ -32,15 +36,6 @@ from whyscan.trust.table import Row
 
 SIDE = 16
 """Layers' maps are kept at this size to be compared across scans."""
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How much is asked of a scan."""
-
-    layered: bool = False
-    faithful: bool = False
-    sturdy: bool = False
 
 
 @dataclass(eq=False)
@@ -52,20 +47,31 @@ class Judgement:
     agreement: list[dict[str, Any]] = field(default_factory=list)
     edits: list[dict[str, Any]] = field(default_factory=list)
     maps: list[dict[str, Any]] = field(default_factory=list)
+    engines: list[dict[str, Any]] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """All but the rows, for JSON."""
-        return {"flips": self.flips, "agreement": self.agreement, "edits": self.edits, "maps": self.maps}
+        return {
+            "flips": self.flips, "agreement": self.agreement, "edits": self.edits, "maps": self.maps,
+            "engines": self.engines,
+        }  # fmt: skip
 
 
 def judge(
-    speakers: Mapping[str, Classifier], scan: Scan, settings: TrustSettings, depth: Depth, *, group: str
+    speakers: Mapping[str, Classifier],
+    scan: Scan,
+    settings: TrustSettings,
+    depth: Depth,
+    *,
+    group: str,
+    mistaught: Mapping[str, Mistaught] | None = None,
 ) -> Judgement:
     """Explain the scan with every model's predicted class as the target, and ask the metrics.
 
     Args:
         speakers: by model, the classifier that did not train on the scan.
         group: the scan's duplicate group or patient.
+        mistaught: by model, what makes the same model taught shuffled labels, or says why there is none.
     """
     found = Judgement()
     head = find_head(scan)
@@ -79,17 +85,28 @@ def judge(
             continue
         one = next(iter(made.values()))
         target = one.predicted
+        together = {method: each.evaluations for method, each in superpixels[name].items()}
+        remaker = Remaker(settings, target, together)
         memories: dict[str, Memory] = {}
+        judges: dict[str, Judge] = {}
         for method, attribution in made.items():
-            case = _case(classifier, scan, attribution, target, method, head, settings, memories)
+            case = Case(
+                classifier, scan, attribution, target, remaker.of(method), head=head.head, memories=memories,
+                judges=judges, mistaught=(mistaught or {}).get(name, no_mistaught), engine=settings.engine,
+                seed=settings.seed,
+            )  # fmt: skip
             found.rows += _asked(case, depth, group, spent.get(method))
+        found.engines += [
+            {"model": name, "content": scan.content, "engine": each.engine, "deviation": each.deviation}
+            for each in judges.values()
+        ]
         if depth.layered and classifier.white_box and classifier.layers:
-            _layers(found, classifier, scan, target, head, settings, group)
+            _layers(found, classifier, scan, target, remaker, group)
         told = {"model": name, "content": scan.content, "group": group, "label": scan.label or "", "predicted": target}
         if len(methods := _real(made)) > 1:  # one method agrees with nobody
             found.agreement.append({**told, **agreement_row(methods, target, _places(scan, head))})
         found.edits += _edits(classifier, scan, head, one, told)
-        found.flips += _own_flips(classifier, scan, made, settings, depth, head, group)
+        found.flips += _own_flips(classifier, scan, superpixels[name], remaker, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)
     return found
 
@@ -115,42 +132,27 @@ def _explanations(
     asked = usable(classifier, settings.methods)
     together = [name for name in SHARED if name in asked]
     for chosen in ([together] if together else []) + [[name] for name in asked if name not in SHARED]:
-        samples = settings.evaluations if chosen == together else None
         begun = time.perf_counter()
         try:
-            made |= explain_many(classifier, scan, chosen, "all", seed=settings.seed, samples=samples)
+            made |= explain_many(classifier, scan, chosen, "all", seed=settings.seed, **settings.options(*chosen))
         except WhyscanError as error:
             refused |= dict.fromkeys(chosen, str(error))
         spent |= dict.fromkeys(chosen, (time.perf_counter() - begun) / len(chosen))
-    probabilities = classifier.predict(scan)
-    predicted = classifier.classes[int(probabilities.argmax())]
     if made:
-        made |= null_attributions(classifier, scan, predicted, seed=settings.seed)
-    rows = [
-        Row(classifier.name, name, "", scan.source, scan.content, group, scan.label or "", predicted,
-            float(probabilities.max()), predicted, "explanation", "image", None, "failed", reason)
-        for name, reason in refused.items()
-    ]  # fmt: skip
+        one = next(iter(made.values()))
+        made |= null_attributions(classifier, scan, one.predicted, seed=settings.seed)
+    rows = [_refusal(classifier, scan, group, name, reason) for name, reason in refused.items()]
     return made, spent, rows
 
 
-def _case(
-    classifier: Classifier,
-    scan: Scan,
-    attribution: Attribution,
-    target: str,
-    method: str,
-    head: Head,
-    settings: TrustSettings,
-    memories: dict[str, Memory] | None = None,
-) -> Case:
-    def again(model: Classifier, other: Scan, seed: int) -> Attribution:
-        if names.is_null(method):
-            return null_attributions(model, other, target, seed=seed)[method]
-        return explain(model, other, method, target, seed=seed, samples=settings.samples(method))
-
-    shared = {} if memories is None else memories
-    return Case(classifier, scan, attribution, target, again, head=head.head, memories=shared, seed=settings.seed)
+def _refusal(classifier: Classifier, scan: Scan, group: str, method: str, reason: str) -> Row:
+    """The row of an explanation that its method did not make."""
+    probabilities = classifier.predict(scan)
+    predicted = classifier.classes[int(probabilities.argmax())]
+    return Row(
+        classifier.name, method, "", scan.source, scan.content, group, scan.label or "", predicted,
+        float(probabilities.max()), predicted, "explanation", "image", None, "failed", reason,
+    )  # fmt: skip
 
 
 def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Row]:
@@ -166,20 +168,17 @@ def _asked(case: Case, depth: Depth, group: str, spent: float | None) -> list[Ro
     return rows
 
 
-def _layers(
-    found: Judgement,
-    classifier: Classifier,
-    scan: Scan,
-    target: str,
-    head: Head,
-    settings: TrustSettings,
-    group: str,
-) -> None:
+def _layers(found: Judgement, classifier: Classifier, scan: Scan, target: str, remaker: Remaker, group: str) -> None:
     """Grad-CAM of every layer: what the depth profile is made of."""
-    for layer, attribution in explain_layers(classifier, scan, "all").items():
-        case = _case(classifier, scan, attribution, target, "gradcam", head, settings)
+    try:
+        layers = explain_layers(classifier, scan, "all")
+    except WhyscanError as error:
+        found.rows.append(_refusal(classifier, scan, group, "gradcam", f"of every layer: {error}"))
+        return
+    for layer, attribution in layers.items():
+        case = Case(classifier, scan, attribution, target, remaker.of("gradcam"))
         battery = {**PROFILE, names.DISCRIMINATIVE: FREE[names.DISCRIMINATIVE]}
-        found.rows += [row(case, each, group=group) for each in measure(replace(case, head=None), battery)]
+        found.rows += [row(case, each, group=group) for each in measure(case, battery)]
         grid = attribution.grid[attribution.index(target)]
         found.maps.append(
             {"model": classifier.name, "layer": layer, "content": scan.content, "group": group, "target": target,
@@ -229,21 +228,20 @@ def _edits(
 def _own_flips(
     classifier: Classifier,
     scan: Scan,
-    made: Mapping[str, Attribution],
-    settings: TrustSettings,
+    together: Mapping[str, Attribution],
+    remaker: Remaker,
     depth: Depth,
     head: Head,
     group: str,
 ) -> list[dict[str, Any]]:
     """Between the two likeliest classes of one explanation; and between two seeds, the base rate of all flips."""
     rows = []
-    together = {name: made[name] for name in SHARED if name in made}
     places = _places(scan, head)
-    again: Mapping[str, Attribution] = {}
-    if depth.faithful and together:
-        again = explain_many(
-            classifier, scan, list(together), "all", seed=settings.seed + 1, samples=settings.evaluations
-        )
+    again: dict[str, Attribution] = {}
+    if depth.faithful:
+        seed = remaker.settings.seed + 1
+        with suppress(WhyscanError):  # the seed agreement of these methods fails with the reason, and this has no row
+            again = {name: remaker.of(name)(classifier, [scan], seed)[0] for name in together}
     for method, attribution in together.items():
         first, second = (attribution.classes[i] for i in np.argsort(-attribution.probabilities)[:2])
         shared = {"method": method, "content": scan.content, "group": group}

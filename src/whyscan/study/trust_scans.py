@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from whyscan.data.catalogue import Catalogue
+from whyscan.data.folds import fold_rows
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadRun
 from whyscan.models import checkpoint
@@ -15,34 +17,41 @@ from whyscan.models.classifier import Classifier
 from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
 from whyscan.study import folds
+from whyscan.study.workspace import split_seed
 
 HELD_OUT = "held out"
 OUT_OF_FOLD = "out of fold"
 WRONG_SHARE = 0.5
 """At most this share of a class's scans are ones that a model got wrong: there are few, and they answer question 2."""
 
-Opened = Callable[[], Classifier]
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The classifier of a model that may speak about a scan: it did not train on it.
+
+    Attributes:
+        open: loads it.
+        key: its name in the run; scans with the same one are explained together.
+        learned: the split that it was trained on.
+    """
+
+    open: Callable[[], Classifier]
+    key: str
+    learned: Callable[[], Sequence[SplitRow]]
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One scan of a trust run.
-
-    Attributes:
-        row: its row of the split.
-        speakers: by model, what opens the classifier that did not train on it.
-        keys: by model, a name for that classifier: scans with the same one are explained together.
-    """
+    """One scan of a trust run: its row of the split, and by model who speaks about it."""
 
     row: SplitRow
-    speakers: Mapping[str, Opened]
-    keys: Mapping[str, str]
+    speakers: Mapping[str, Speaker]
 
 
 def choose(
     run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str], *, scans: int, seed: int
 ) -> tuple[list[Chosen], str]:
-    """Scans that none of the models was trained on, by class, half of them wrong where there are so many.
+    """Scans that none of the models was trained on, by class, half of them wrong where there are so many; none twice.
 
     Where every model has folds, the training part is asked, each scan of the model that did not see it: most known
     tumours are there. Else validation, holdout and the clean test.
@@ -57,21 +66,24 @@ def choose(
     if not pool:
         raise BadRun("no scan that the models did not train on", "scans held out, or `train --folds 5`", "add folds")
     masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
+    pool = _distinct(pool, masks)
     labels = sorted({row.label for row in pool})
     random = np.random.default_rng(seed)
     share = -(-scans // len(labels))
     columns = [_of_class([row for row in pool if row.label == label], said, masks, share, random) for label in labels]
     order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
-    speakers = {name: _speakers(run, where, name) for name in models}
-    chosen = [
-        Chosen(
-            row,
-            {name: speaker(row.path)[0] for name, speaker in speakers.items()},
-            {name: speaker(row.path)[1] for name, speaker in speakers.items()},
-        )
-        for row in order
-    ]
+    speakers = {name: _speakers(run, rows, where, name) for name in models}
+    chosen = [Chosen(row, {name: speaker(row.path) for name, speaker in speakers.items()}) for row in order]
     return chosen, _sentence(where, len(order), len(pool), seed)
+
+
+def _distinct(pool: Sequence[SplitRow], masks: set[str]) -> list[SplitRow]:
+    """Of scans with the same pixels one, if possible one whose tumour is known: twice the same is no second case."""
+    first: dict[str, SplitRow] = {}
+    for row in sorted(pool, key=lambda row: row.path not in masks):
+        first.setdefault(row.content, row)
+    kept = {row.path for row in first.values()}
+    return [row for row in pool if row.path in kept]
 
 
 def _pool(
@@ -114,13 +126,19 @@ def _of_class(
     return [*turns, *rest][:share]
 
 
-def _speakers(run: Run, where: str, name: str) -> Callable[[str], tuple[Opened, str]]:
+def _speakers(run: Run, rows: Sequence[SplitRow], where: str, name: str) -> Callable[[str], Speaker]:
     """Who of a model speaks about the scan of a path."""
     if where == OUT_OF_FOLD:
         of = folds.out_of_fold(run, name)
-        return lambda path: (of[path], f"{name} fold {of[path].number}")
-    folder = run.model_folder(name)
-    return lambda _: (lambda: checkpoint.load(folder), name)
+        numbers = {path: fold.number for path, fold in of.items()}
+        seed = split_seed(run, None)
+        speakers = {
+            fold: Speaker(fold, f"{name} fold {fold.number}", partial(fold_rows, rows, numbers, fold.number, seed=seed))
+            for fold in set(of.values())
+        }
+        return lambda path: speakers[of[path]]
+    only = Speaker(partial(checkpoint.load, run.model_folder(name)), name, lambda: rows)
+    return lambda _: only
 
 
 def _sentence(where: str, scans: int, pool: int, seed: int) -> str:

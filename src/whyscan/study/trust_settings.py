@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, get_args
 
+from whyscan.checks import one_of
 from whyscan.errors import BadInput
-from whyscan.explain.methods import find_method
+from whyscan.explain.methods import find_method, settings_table
+from whyscan.models.compiled import Engine
 from whyscan.study.settings import check_seed
 
 SHARED = ("lime", "shap")
@@ -30,6 +33,7 @@ class TrustSettings:
         sturdy: on how many of them robustness and sanity are measured.
         evaluations: perturbed scans that LIME and SHAP share, per scan and model.
         seed: of all that is drawn.
+        engine: "fast" (where it agrees with float32 on the scan at hand) or "float32", for perturbed scans.
     """
 
     methods: Sequence[str] = USUAL
@@ -39,13 +43,23 @@ class TrustSettings:
     sturdy: int = 6
     evaluations: int = 300
     seed: int = 0
+    engine: Engine = "fast"
 
     def samples(self, method: str) -> int | None:
         """Of one explanation, for the methods that have a budget here."""
         return self.evaluations if method in SHARED else None
 
+    def options(self, *methods: str) -> dict[str, Any]:
+        """What `explain_many` is given with methods that are explained together."""
+        samples = next((each for each in map(self.samples, methods) if each is not None), None)
+        found: dict[str, Any] = {} if samples is None else {"samples": samples}
+        if self.engine != "fast" and any("engine" in settings_table(find_method(each).explainer()) for each in methods):
+            found["engine"] = self.engine
+        return found
+
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        one_of(get_args(Engine), engine=self.engine)
         if not self.methods:
             raise BadInput("no method to judge", "at least one of `whyscan methods`", "add --method gradcam")
         for name in self.methods:

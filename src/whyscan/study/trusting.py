@@ -5,24 +5,27 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import whyscan
-from whyscan.data.catalogue import Catalogue
+from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
+from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadRun, BadScan
+from whyscan.errors import BadModel, BadRun, BadScan
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
-from whyscan.study.trust_scan import Depth, judge, usable
+from whyscan.study.mistaking import Mistakers
+from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
+from whyscan.study.trust_scan import judge, usable
 from whyscan.study.trust_scans import Chosen, choose
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.trust import table
@@ -33,17 +36,17 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is about to be done: scans, models, and seconds, told from the first scan."""
+class _Piece:
+    """One scan to be judged: what its rows are made from, and where they lie, without a suffix."""
 
-    scans: int
-    models: int
-    seconds: float
+    chosen: Chosen
+    depth: Depth
+    made_from: Mapping[str, Any]
+    stem: Path
 
-    def text(self) -> str:
-        minutes = self.seconds / 60
-        took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{self.seconds:.0f} seconds"
-        return f"{self.scans} scans by {self.models} model{'s' if self.models > 1 else ''}: about {took}"
+    @property
+    def name(self) -> str:
+        return f"trust {self.stem.name}"
 
 
 def trust_stage(
@@ -63,7 +66,7 @@ def trust_stage(
 
     Args:
         models: instead of the two that the comparison chose; the first is the best.
-        say: is told the estimate once a scan of each depth is done.
+        say: is told the cost before the first scan is judged, and what is left after the first of each depth.
 
     Raises:
         BadRun: the run was not compared, or holds no scan back.
@@ -72,39 +75,85 @@ def trust_stage(
     chosen, sampling = choose(run, catalogue, rows, names, scans=settings.scans, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
     opened = _Opened()
-    folder = run.trust_path.parent
-    kept: list[Path] = []
-    unread: list[dict[str, str]] = []
-    clock = _Clock(len(chosen), len(names), settings, say)
-    for number, each in enumerate(chosen):
-        progress("judging explanations", number, len(chosen))
-        depth = Depth(number < settings.layered, number < settings.faithful, number < settings.sturdy)
-        speakers = {name: opened(each, name) for name in names}
-        made_from = {
-            "models": {name: speaker.hash for name, speaker in speakers.items()}, "depth": asdict(depth),
-            "settings": {key: value for key, value in asdict(settings).items() if key in _MAKING},
-            "whyscan": whyscan.__version__,
-        }  # fmt: skip
-        stem = folder / "scans" / each.row.content[:16]
-        piece = f"trust {each.row.content[:16]}"
-        if not (ledger.done(piece, made_from) and stem.with_suffix(".csv").is_file()):
-            begun = time.perf_counter()
-            try:
-                scan = read_entry(entries[each.row.path])
-                with ledger.piece(piece, made_from):
-                    found = judge(speakers, scan, settings, depth, group=each.row.group)
-                    table.write(stem.with_suffix(".csv"), found.rows)
-                    files.write_json(stem.with_suffix(".json"), found.document())
-            except BadScan as error:
-                unread.append({"source": each.row.path, "reason": str(error)})
-                continue
-            clock.took(depth, time.perf_counter() - begun, number)
-        kept.append(stem)
-    progress("judging explanations", len(chosen), len(chosen))
-    return _write(run, names, kept, opened, settings, sampling, unread)
+    mistakers = Mistakers(run, catalogue, seed=settings.seed, progress=progress)
+    pieces = [_piece(run, each, number, opened, names, settings) for number, each in enumerate(chosen)]
+    done = [ledger.done(piece.name, piece.made_from) and piece.stem.with_suffix(".csv").is_file() for piece in pieces]
+    todo = [piece for piece, kept in zip(pieces, done, strict=True) if not kept]
+    clock = _clock(todo, entries, opened, names, settings, say)
+    unread: dict[str, str] = {}
+    for number, (piece, kept) in enumerate(zip(pieces, done, strict=True)):
+        progress("judging explanations", number, len(pieces))
+        if kept:
+            continue
+        begun = time.perf_counter()
+        own = {name: (opened(piece.chosen, name), piece.chosen.speakers[name]) for name in names}
+        try:
+            scan, notes = _read(entries[piece.chosen.row.path])
+            with ledger.piece(piece.name, piece.made_from):
+                found = judge(
+                    {name: classifier for name, (classifier, _) in own.items()},
+                    scan, settings, piece.depth, group=piece.chosen.row.group,
+                    mistaught={name: mistakers.of(*each) for name, each in own.items()},
+                )  # fmt: skip
+                table.write(piece.stem.with_suffix(".csv"), found.rows)
+                files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+        except (BadScan, BadModel) as error:
+            unread[piece.chosen.row.path] = str(error)
+            continue
+        clock.done(piece.depth, time.perf_counter() - begun)
+    progress("judging explanations", len(pieces), len(pieces))
+    judged = [piece.stem for piece in pieces if piece.chosen.row.path not in unread]
+    missing = [{"source": path, "reason": reason} for path, reason in unread.items()]
+    return _write(run, names, judged, opened, settings, sampling, missing)
 
 
-_MAKING = ("methods", "evaluations", "seed")
+def _read(entry: Entry) -> tuple[Scan, list[dict[str, str]]]:
+    """The scan; and where its mask does not fit, the scan without it and why: all but localisation goes on."""
+    try:
+        return read_entry(entry), []
+    except BadScan as error:
+        if entry.mask is None:
+            raise
+        bare = read_entry(replace(entry, mask=None))
+        return bare, [{"source": entry.name, "reason": str(error)}]
+
+
+def _piece(
+    run: Run, chosen: Chosen, number: int, opened: _Opened, names: Sequence[str], settings: TrustSettings
+) -> _Piece:
+    depth = Depth(number < settings.layered, number < settings.faithful, number < settings.sturdy)
+    made_from = {
+        "models": {name: opened(chosen, name).hash for name in names}, "depth": asdict(depth),
+        "settings": {key: value for key, value in asdict(settings).items() if key in _MAKING},
+        "whyscan": whyscan.__version__,
+    }  # fmt: skip
+    return _Piece(chosen, depth, made_from, run.trust_path.parent / "scans" / chosen.row.content[:16])
+
+
+def _clock(
+    todo: Sequence[_Piece],
+    entries: Mapping[str, Entry],
+    opened: _Opened,
+    names: Sequence[str],
+    settings: TrustSettings,
+    say: Say,
+) -> Clock:
+    """Time the first model's methods and every model's forward passes on the first scan, and say what will come."""
+    for piece in todo:
+        try:
+            scan, _ = _read(entries[piece.chosen.row.path])
+        except BadScan:  # it will be told where it is judged
+            continue
+        classifiers = [opened(piece.chosen, name) for name in names]
+        timed = prices(classifiers[0], scan, usable(classifiers[0], settings.methods), settings)
+        others = [timed.scaled(forward_price(each, scan, settings.engine)) for each in classifiers[1:]]
+        clock = Clock([each.depth for each in todo], [timed, *others], say)
+        clock.start()
+        return clock
+    return Clock([], [], say)
+
+
+_MAKING = ("methods", "evaluations", "seed", "engine")
 """The settings that a scan's rows are made from."""
 
 
@@ -124,30 +173,12 @@ class _Opened:
         self.layers: dict[str, list[str]] = {}
 
     def __call__(self, chosen: Chosen, name: str) -> Classifier:
-        key = chosen.keys[name]
-        if key not in self._held:
-            self._held[key] = chosen.speakers[name]()
-        found = self._held[key]
+        speaker = chosen.speakers[name]
+        if speaker.key not in self._held:
+            self._held[speaker.key] = speaker.open()
+        found = self._held[speaker.key]
         self.layers[name] = [layer.name for layer in found.layers]
         return found
-
-
-class _Clock:
-    """Tells how long it will take, from the first scan of each depth."""
-
-    def __init__(self, scans: int, models: int, settings: TrustSettings, say: Say) -> None:
-        self._scans, self._models, self._settings, self._say = scans, models, settings, say
-        self._seconds: dict[Depth, list[float]] = defaultdict(list)
-        self._said = False
-
-    def took(self, depth: Depth, seconds: float, number: int) -> None:
-        self._seconds[depth].append(seconds)
-        if not self._said:  # the first scan is the most expensive one: all batteries are asked
-            self._said = True
-            deep = max(1, self._settings.sturdy)
-            rest = max(0, self._scans - number - deep)
-            about = seconds * min(deep, self._scans - number) + rest * seconds / 4
-            self._say("at most " + Estimate(self._scans - number, self._models, about).text())
 
 
 def _write(
@@ -183,9 +214,22 @@ def _write(
         },
     )
     document["unread"] = list(unread)
+    document["masks that do not fit"] = more["masks"]
+    document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
     return document
+
+
+def _engines(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Who answered for the perturbed scans of each model, on how many scans, and how far at most from float32."""
+    by: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for each in found:
+        by[each["model"], each["engine"]].append(each["deviation"])
+    return [
+        {"model": model, "engine": engine, "scans": len(far), "deviation": max(far)}
+        for (model, engine), far in by.items()
+    ]
 
 
 def _likeness(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -206,6 +250,3 @@ def _likeness(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if np.isfinite(value)
         ]
     return rows
-
-
-__all__ = ["Estimate", "trust_stage", "usable"]

@@ -8,35 +8,21 @@ from dataclasses import dataclass
 
 from whyscan.errors import WhyscanError
 from whyscan.records.evidence import Evidence
-from whyscan.trust import condition, localisation, names, sanity, stability, tissue
+from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
-from whyscan.trust.metrics import METRICS
+from whyscan.trust.every import INSIDE, of
 from whyscan.trust.table import Row
 
-
-def _of(*families: str) -> dict[str, Metric]:
-    return {name: entry.function for name, entry in METRICS.items() if entry.family in families}
-
-
-FREE: Mapping[str, Metric] = {
-    **condition.METRICS, **localisation.METRICS, **tissue.METRICS, **_of("complexity", "cost")
-}  # fmt: skip
+FREE: Mapping[str, Metric] = of("condition", "localisation", "tissue", "complexity", "cost")
 """Those that look at the map and ask the model nothing."""
-FAITHFUL: Mapping[str, Metric] = _of("faithfulness")
+FAITHFUL: Mapping[str, Metric] = of("faithfulness")
 """Those that ask the model about perturbed scans."""
-STURDY: Mapping[str, Metric] = {**stability.METRICS, **sanity.METRICS}
-"""Those that explain again: other seeds, noise, mirrored scans, random weights."""
+STURDY: Mapping[str, Metric] = of("robustness", "sanity")
+"""Those that explain again: other seeds, noise, mirrored scans, random weights, shuffled labels."""
 PROFILE: Mapping[str, Metric] = {
     name: FREE[name] for name in (names.BLANK, names.ENERGY, names.ENERGY_CHANCE, names.AUC)
 }
 """What every layer is asked."""
-
-_INSIDE: Mapping[str, Metric] = {
-    **{name: entry.inside for name, entry in METRICS.items() if entry.inside is not None},
-    names.AUC: lambda case: localisation.in_head(case, "auc"),
-    names.ENERGY: lambda case: localisation.in_head(case, "energy"),
-}
-"""The same with only the head's pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +39,8 @@ def measure(case: Case, battery: Mapping[str, Metric]) -> Iterator[Measured]:
     """Ask every metric; what a metric refuses is its own failure, and the others go on."""
     for name, metric in battery.items():
         yield _asked(name, "image", metric, case)
-        if name in _INSIDE and case.head is not None:
-            yield _asked(name, "head", _INSIDE[name], case)
+        if name in INSIDE and case.head is not None:
+            yield _asked(name, "head", INSIDE[name], case)
 
 
 def _asked(name: str, within: str, metric: Metric, case: Case) -> Measured:

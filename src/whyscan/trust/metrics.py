@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from whyscan.errors import BadInput
 from whyscan.trust import complexity, faithfulness, names
 from whyscan.trust.case import Metric
 
-Family = Literal["faithfulness", "robustness", "sanity", "localisation", "complexity", "cost"]
+Family = Literal["condition", "localisation", "tissue", "complexity", "faithfulness", "robustness", "sanity", "cost"]
 Better = Literal["higher", "lower", "neither"]
-Need = Literal["region", "head", "white box", "again"]
+Need = Literal["region", "head", "white box", "classes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class MetricEntry:
         evaluations: forward passes for one explanation, at most; those of the same `pool` are shared.
         pool: names the evaluations that several metrics share; "" where none are shared.
         shared: whether the pool is shared by all methods and targets of a scan too.
-        explanations: how many times the scan is explained again.
+        remade: how many explanations are made again, by what is changed; those of the same name are shared.
         inside: the same with only the head's pixels; None where that is not asked.
         chance: the same of a ranking drawn by lot; None where there is none.
     """
@@ -45,59 +44,9 @@ class MetricEntry:
     evaluations: int = 0
     pool: str = ""
     shared: bool = False
-    explanations: int = 0
+    remade: Mapping[str, int] = field(default_factory=dict)
     inside: Metric | None = None
     chance: Metric | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of a battery: forward passes, explanations made again, and seconds."""
-
-    evaluations: int
-    explanations: int
-    seconds: float
-
-
-def estimate(
-    chosen: Sequence[str],
-    *,
-    scans: int,
-    explained: int,
-    seconds: float,
-    again: float = 0.0,
-    inside: bool = True,
-    chance: bool = True,
-) -> Cost:
-    """What a battery costs at most, before it starts.
-
-    Args:
-        chosen: names of `METRICS`.
-        scans: how many scans.
-        explained: explanations a scan: methods times targets.
-        seconds: measured seconds of one forward pass.
-        again: measured seconds of one explanation, averaged over the methods.
-        inside: whether everything is asked inside the head too.
-        chance: whether the chance of each is worked out; a scan's lot is the same for all its explanations.
-
-    Raises:
-        BadInput: a metric that there is not, or a negative number.
-    """
-    if min(scans, explained, seconds, again) < 0:
-        raise BadInput("a negative cost", "numbers from 0 up", "measure again")
-    pools: dict[str, int] = {}
-    explanations = 0
-    for name in dict.fromkeys(chosen):
-        if name not in METRICS:
-            raise BadInput(f"metric {name!r}", f"one of {', '.join(METRICS)}", "choose one of them")
-        entry = METRICS[name]
-        rankings = 1 if entry.shared else explained + (chance and entry.chance is not None)
-        places = 1 + (inside and entry.inside is not None)
-        pool = entry.pool or name
-        pools[pool] = max(pools.get(pool, 0), scans * rankings * places * entry.evaluations)
-        explanations += scans * explained * entry.explanations
-    evaluations = sum(pools.values())
-    return Cost(evaluations, explanations, evaluations * seconds + explanations * again)
 
 
 _HEAD = replace(faithfulness.REMOVAL, within="head")

@@ -17,7 +17,8 @@ from whyscan.explain.games.fills import hidden
 from whyscan.explain.games.perturb import Game, play
 from whyscan.explain.games.segments import head as find_tissue
 from whyscan.explain.games.segments import renumber
-from whyscan.models.classifier import Scores, softmax
+from whyscan.models.classifier import Pixels, Scores, softmax
+from whyscan.models.compiled import Engine, Judge, appoint
 from whyscan.records.geometry import Geometry
 from whyscan.trust.case import Case
 from whyscan.trust.impute import Imputed
@@ -27,6 +28,9 @@ Hiding = Literal["tissue", "blur", "road"]
 """What is seen where pixels are removed: the mean of the scan's own tissue, the blurred scan, or what the pixels
 around them lead one to expect, with noise (Rong et al. 2022)."""
 Scale = Literal["probability", "logit"]
+
+_PROBED, _HIDDEN = 7, (0.1, 0.5, 0.9)
+"""Cells along a side, and the shares of them that are hidden, of the scans that an engine is tried on."""
 
 SAME = 1e-6
 """A map whose values span no more than this share of the largest is the same everywhere."""
@@ -49,7 +53,7 @@ class Removal:
     steps: int = 20
     fill: Hiding = "tissue"
     within: Within = "image"
-    batch: int = 16
+    batch: int = 8
 
     def __post_init__(self) -> None:
         at_least(2, steps=self.steps)
@@ -119,18 +123,51 @@ def cells(counted: Bool[np.ndarray, "h w"], side: int) -> Int32[np.ndarray, "h w
 def logits(case: Case, segments: Int32[np.ndarray, "mh mw"], shown: Bool[np.ndarray, "m s"], how: Removal) -> Scores:
     """(m, k) of the scan with only some players shown. What another metric has asked is not asked again."""
     pixels = case.prepared[0][0]
-    board: Game | Imputed
-    if how.fill == "road":
-        board = Imputed(pixels, segments, case.seed)
-    else:
-        tissue = float(pixels[:, find_tissue(pixels)].mean().clip(0, 1))
-        board = Game(pixels, hidden(pixels, segments, tissue if how.fill == "tissue" else "blur"), segments)
+    judge = judge_of(case, how.batch)
     noise = f"road {case.seed}" if how.fill == "road" else how.fill
-    about = (case.classifier.name, case.classifier.hash, case.attribution.scan, noise)
+    about = (*_about(case), noise, judge.engine)
     name = f"{'/'.join(about)}/{zlib.crc32(pixels.tobytes()):08x}{zlib.crc32(segments.tobytes()):08x}"
     memory = case.memories.setdefault(name, {})
-    predict = lambda asked: case.classifier.logits(asked, batch=how.batch)  # noqa: E731
-    return play(predict, board, shown, memory=memory, batch=how.batch)
+    return play(judge.predict, _board(case, segments, how.fill), shown, memory=memory, batch=how.batch)
+
+
+def judge_of(case: Case, batch: int) -> Judge:
+    """Who answers for the perturbed scans: of the engines the fastest that agrees with float32 on this very scan.
+
+    It is shown the scan as it is, and with shares of it hidden, few and many cells and in both ways of filling, as the
+    metrics will show it.
+    """
+    key = "/".join((*_about(case), case.engine))
+    if key not in case.judges:
+        # a black box has no faster engine, and every question to it may cost money
+        asked: Engine = case.engine if case.classifier.white_box else "float32"
+        case.judges[key] = appoint(case.classifier, asked, _probe(case, asked), batch=batch)
+    return case.judges[key]
+
+
+def _about(case: Case) -> tuple[str, str, str]:
+    return case.classifier.name, case.classifier.hash, case.attribution.scan
+
+
+def _probe(case: Case, engine: Engine) -> Pixels:
+    pixels = case.prepared[0]
+    if engine == "float32":
+        return pixels[:0]
+    counted = np.asarray(case.prepared[1].region_to_model(np.ones(case.scan.shape, bool)))
+    segments = cells(counted, _PROBED)
+    lot = np.random.default_rng(0).permutation(int(segments.max()) + 1)
+    shown = np.stack([lot >= round(share * len(lot)) for share in _HIDDEN])
+    fills: tuple[Hiding, ...] = ("tissue", "blur")
+    parts = [_board(case, segments, fill).mask(shown) for fill in fills]
+    return np.concatenate([pixels, *parts])
+
+
+def _board(case: Case, segments: Int32[np.ndarray, "mh mw"], fill: Hiding) -> Game | Imputed:
+    pixels = case.prepared[0][0]
+    if fill == "road":
+        return Imputed(pixels, segments, case.seed)
+    tissue = float(pixels[:, find_tissue(pixels)].mean().clip(0, 1))
+    return Game(pixels, hidden(pixels, segments, tissue if fill == "tissue" else "blur"), segments)
 
 
 def scored(case: Case, scores: Scores, scale: Scale) -> Float64[np.ndarray, " m"]:

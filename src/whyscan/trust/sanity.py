@@ -5,21 +5,18 @@ Adebayo et al., "Sanity checks for saliency maps" (2018); Hedstroem et al., "San
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Float32
-from torch import nn
 
 from whyscan.models.classifier import Classifier
 from whyscan.records.evidence import Evidence
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
 from whyscan.trust.nulls import edges
-from whyscan.trust.stability import rank_correlation
+from whyscan.trust.randomised import randomised
+from whyscan.trust.stability import noisy_copies, noisy_maps, rank_correlation
 
 STEPS = (0.25, 0.5, 0.75)
 """Shares of the layers, from the top, whose weights are redrawn in the cascade, before all of them are."""
@@ -27,32 +24,6 @@ BINS = 64
 """Of the histogram whose entropy says how complex a map is."""
 
 Map = Float32[np.ndarray, "h w"]
-
-
-def randomised(classifier: Classifier, share: float, *, seed: int) -> Classifier:
-    """A copy whose upper layers have random weights; the classifier itself is not touched.
-
-    Each tensor is redrawn from a normal distribution of its own mean and spread, so that activations keep their scale
-    and the map is not blank merely because the network is.
-
-    Args:
-        share: of the layers with weights, from the top; 1 is all of them.
-    """
-    network = copy.deepcopy(classifier.network)
-    layers = [module for module in network.modules() if _weights(module)]
-    drawn = layers[len(layers) - round(share * len(layers)) :]
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in drawn:
-            for weight in _weights(module):
-                fresh = torch.randn(weight.shape, generator=generator)
-                weight.copy_(weight.mean() + weight.std(correction=0) * fresh.to(weight))
-    return replace(classifier, network=network, hash="", about={})
-
-
-def _weights(module: nn.Module) -> list[torch.Tensor]:
-    """A module's own weights. Biases and scales alone, as of a norm, say nothing of what was learned."""
-    return [each for each in module._parameters.values() if each is not None and each.ndim > 1]
 
 
 def randomisation_similarity(case: Case) -> Evidence:
@@ -72,6 +43,38 @@ def cascading_similarity(case: Case) -> Evidence:
     found = [_similar(case, share) for share in (*STEPS, 1.0)]
     missing = next((each for each in found if each.value is None), None)
     return missing or Evidence(float(np.mean([each.value for each in found])), n=1)
+
+
+def smooth_similarity(case: Case) -> Evidence:
+    """Smooth randomisation: randomisation similarity of maps that are means over noisy copies of the scan.
+
+    As that similarity, for maps whose own noise would pass for a change of the model (sMPRT, Hedstroem et al. 2024,
+    equation 6; of all layers at once, over the noisy copies of the robustness metrics).
+    """
+    if (blind := _unknown(case)) is not None:
+        return blind
+    own = _correlation(case.values, case.values)
+    if own.value is None:  # its noisy copies may have maps, but there is none to judge
+        return own
+    other, copies = _forgetful(case, 1.0), noisy_copies(case)
+    made = case.remake(other, {f"random 1 {what}": scan for what, scan in copies.items()}, case.seed)
+    return _correlation(np.mean(noisy_maps(case), axis=0), np.mean(made, axis=0))
+
+
+def label_similarity(case: Case) -> Evidence:
+    """Label randomisation similarity: rank correlation of the map's size with that of a model taught shuffled labels.
+
+    Near 1 the map shows what any model makes of the scan, whatever it was taught: it fails (Adebayo et al. 2018,
+    section 4.2). Where only the head was taught again, on a trunk that rested from the start, the two models have more
+    in common than two whole networks, so a middling figure says less here than after random weights.
+    """
+    if names.is_null(case.attribution.method):
+        return _correlation(case.values, case.values)  # it does not ask the model, and that is what shall be seen
+    other = case.mistaught()
+    if isinstance(other, str):
+        return Evidence.skipped(other)
+    (made,) = case.remake(other, {"mistaught": case.scan}, case.seed)
+    return _correlation(case.values, made)
 
 
 def complexity_rise(case: Case) -> Evidence:
@@ -100,6 +103,8 @@ def similarity_to_edges(case: Case) -> Evidence:
 METRICS: Mapping[str, Metric] = {
     names.RANDOMISED: randomisation_similarity,
     "cascading similarity": cascading_similarity,
+    "smooth similarity": smooth_similarity,
+    names.MISTAUGHT: label_similarity,
     "complexity rise": complexity_rise,
     "similarity to edges": similarity_to_edges,
 }
@@ -114,14 +119,13 @@ def _unknown(case: Case) -> Evidence | None:
     return None
 
 
+def _forgetful(case: Case, share: float) -> Classifier:
+    return randomised(case.classifier, share, seed=case.seed) if case.classifier.white_box else case.classifier
+
+
 def _map(case: Case, share: float) -> Map:
-    what = f"random {share:g}"
-    if what not in case.explained:
-        known = case.classifier
-        other = randomised(known, share, seed=case.seed) if known.white_box else known
-        case.explained[what] = case.again(other, case.scan, case.seed)
-    found = case.explained[what]
-    return np.asarray(found.values[found.index(case.target)], np.float32)
+    (made,) = case.remake(_forgetful(case, share), {f"random {share:g}": case.scan}, case.seed)
+    return made
 
 
 def _similar(case: Case, share: float) -> Evidence:

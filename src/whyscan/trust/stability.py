@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -26,6 +27,7 @@ TURN = 5.0
 """Degrees."""
 TOP = 0.05
 """Share of the pixels that count as the strongest."""
+_EPS = 1e-12
 
 Map = Float32[np.ndarray, "h w"]
 
@@ -38,7 +40,7 @@ def max_sensitivity(case: Case) -> Evidence:
     size = float(np.linalg.norm(case.values))
     if size == 0:
         return Evidence.skipped("the map is blank")
-    return _worst([float(np.linalg.norm(each - case.values)) / size for each, _ in _noisy(case)])
+    return _worst([float(np.linalg.norm(each - case.values)) / size for each in noisy_maps(case)])
 
 
 def local_lipschitz(case: Case) -> Evidence:
@@ -49,7 +51,9 @@ def local_lipschitz(case: Case) -> Evidence:
     """
     if not np.any(case.values):
         return Evidence.skipped("the map is blank")
-    return _worst([float(np.linalg.norm(each - case.values)) / far for each, far in _noisy(case)])
+    far = [float(np.linalg.norm(each.pixels - case.scan.pixels)) for each in noisy_copies(case).values()]
+    maps = noisy_maps(case)
+    return _worst([float(np.linalg.norm(a - case.values)) / max(d, _EPS) for a, d in zip(maps, far, strict=True)])
 
 
 def seed_agreement(case: Case) -> Evidence:
@@ -57,7 +61,8 @@ def seed_agreement(case: Case) -> Evidence:
 
     Low means that the picture is a matter of luck. 1 for methods that draw nothing.
     """
-    return _alike(case.values, _again(case, "another seed", case.scan, case.seed + 1))
+    (made,) = case.remake(case.classifier, {"another seed": case.scan}, case.seed + 1)
+    return _alike(case.values, made)
 
 
 def flip_consistency(case: Case) -> Evidence:
@@ -65,8 +70,7 @@ def flip_consistency(case: Case) -> Evidence:
 
     Low means that the map, or the model itself, takes left and right for different things.
     """
-    mirrored = _changed(case.scan, case.scan.pixels[:, :, ::-1])
-    return _alike(case.values, _again(case, "mirrored", mirrored)[:, ::-1])
+    return _alike(case.values, _moved(case, "mirrored")[:, ::-1])
 
 
 def turn_consistency(case: Case) -> Evidence:
@@ -74,9 +78,7 @@ def turn_consistency(case: Case) -> Evidence:
 
     Low means that the map hangs on the pixel grid. What was turned in from outside does not count.
     """
-    turned = ndimage.rotate(case.scan.pixels, TURN, axes=(2, 1), reshape=False, order=1, mode="nearest")
-    found = _again(case, "turned", _changed(case.scan, np.clip(turned, 0, 1)))
-    back = ndimage.rotate(found, -TURN, axes=(1, 0), reshape=False, order=1, mode="nearest")
+    back = ndimage.rotate(_moved(case, "turned"), -TURN, axes=(1, 0), reshape=False, order=1, mode="nearest")
     ones = np.ones(case.scan.shape, np.float32)
     there = ndimage.rotate(ones, -TURN, axes=(1, 0), reshape=False, order=1) > 0.99
     return _alike(case.values, back, there & (ndimage.rotate(ones, TURN, axes=(1, 0), reshape=False, order=1) > 0.99))
@@ -89,7 +91,7 @@ def top_overlap(case: Case) -> Evidence:
     """
     if np.ptp(case.values) == 0:
         return Evidence.skipped("the map is the same everywhere")
-    maps = [each for each, _ in _noisy(case)]
+    maps = noisy_maps(case)
     if not all(np.isfinite(each).all() for each in (case.values, *maps)):
         return Evidence.failed("the map holds NaN or infinity")
     first = _strongest(case.values)
@@ -107,29 +109,43 @@ METRICS: Mapping[str, Metric] = {
 """By their names in the table of a trust run."""
 
 
-def _again(case: Case, what: str, scan: Scan, seed: int | None = None) -> Map:
-    """The map of the same target on the scan's own grid."""
-    if what not in case.explained:
-        case.explained[what] = case.again(case.classifier, scan, case.seed if seed is None else seed)
-    found = case.explained[what]
-    return np.asarray(found.values[found.index(case.target)], np.float32)
+def noisy_copies(case: Case) -> dict[str, Scan]:
+    """The scan with noise that nobody sees, by name; the same copies for every method."""
+    return {f"noisy {number}": _noisy(case.scan, case.seed, number) for number in range(COPIES)}
 
 
-def _noisy(case: Case) -> list[tuple[Map, float]]:
-    """The maps of noisy copies, each with how far its copy is from the scan."""
-    found = []
-    for number in range(COPIES):
-        rng = np.random.default_rng([case.seed, number])
-        noise = rng.uniform(-RADIUS, RADIUS, case.scan.pixels.shape).astype(np.float32)
-        scan = _changed(case.scan, np.clip(case.scan.pixels + noise, 0, 1))
-        far = float(np.linalg.norm(scan.pixels - case.scan.pixels))
-        found.append((_again(case, f"noisy {number}", scan), max(far, 1e-12)))
-    return found
+def noisy_maps(case: Case) -> list[Map]:
+    """The maps of the noisy copies."""
+    return case.remake(case.classifier, noisy_copies(case), case.seed)
+
+
+@lru_cache(maxsize=2 * COPIES)
+def _noisy(scan: Scan, seed: int, number: int) -> Scan:
+    noise = np.random.default_rng([seed, number]).uniform(-RADIUS, RADIUS, scan.pixels.shape).astype(np.float32)
+    return _changed(scan, np.clip(scan.pixels + noise, 0, 1))
+
+
+def _moved(case: Case, how: str) -> Map:
+    """The map of the mirrored or the turned scan; both are made at once."""
+    scans = {what: _move(case.scan, what) for what in ("mirrored", "turned")}
+    case.prefetch(case.classifier, scans, case.seed)
+    (made,) = case.remake(case.classifier, {how: scans[how]}, case.seed)
+    return made
+
+
+@lru_cache(maxsize=4)
+def _move(scan: Scan, how: str) -> Scan:
+    """Kept, as the noisy copies are, for the scan's next method and model."""
+    if how == "mirrored":
+        return _changed(scan, scan.pixels[:, :, ::-1])
+    turned = ndimage.rotate(scan.pixels, TURN, axes=(2, 1), reshape=False, order=1, mode="nearest")
+    return _changed(scan, np.clip(turned, 0, 1))
 
 
 def _changed(scan: Scan, pixels: Float32[np.ndarray, "c h w"]) -> Scan:
+    """Other pixels, of which no region is known any more: what is asked of them needs none."""
     fresh = np.ascontiguousarray(pixels, dtype=np.float32)
-    return replace(scan, pixels=fresh, content=content_hash(np.moveaxis(fresh, 0, -1)))
+    return replace(scan, pixels=fresh, region=None, content=content_hash(np.moveaxis(fresh, 0, -1)))
 
 
 def _worst(found: list[float]) -> Evidence:

@@ -58,6 +58,12 @@ SANE = Threshold(
     "A map that shares half of its order with a model that has learned nothing shows the scan, not the model (Adebayo "
     "et al., 2018).",
 )
+TAUGHT = Threshold(
+    0.8,
+    "Rank correlation with the map of the same model taught shuffled labels above this: 'fails sanity'.",
+    "As alike as two seeds have to be: to call that the same picture there means to call it so here. Higher than for "
+    "random weights, since only the head was taught again and the trunk is shared.",
+)
 OFF_TISSUE = Threshold(
     0.5,
     "Share of attribution on the background (outside the head) above this: 'off-tissue'.",
@@ -114,6 +120,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "stable between seeds": STABLE,
     "stable under flips": FLIPPED,
     "sane": SANE,
+    "sane with shuffled labels": TAUGHT,
     "off tissue": OFF_TISSUE,
     "usable": USABLE,
     "broken": BROKEN,

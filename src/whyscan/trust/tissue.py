@@ -83,7 +83,7 @@ def on_tumour(case: Case) -> Evidence:
 
     Low means that other places move the model's answer; compare it with the tumour's share of the image.
     """
-    return share(case.values, _tissue(case), "tumour")
+    return _share(case, "tumour")
 
 
 def on_brain(case: Case) -> Evidence:
@@ -91,7 +91,7 @@ def on_brain(case: Case) -> Evidence:
 
     High is no fault by itself: a tumour presses on what is around it. High with a low share on the tumour is.
     """
-    return share(case.values, _tissue(case), "brain")
+    return _share(case, "brain")
 
 
 def on_border(case: Case) -> Evidence:
@@ -99,7 +99,7 @@ def on_border(case: Case) -> Evidence:
 
     High means that the model may tell scans apart by how they were cut, cropped or stripped.
     """
-    return share(case.values, _tissue(case), "border")
+    return _share(case, "border")
 
 
 def on_background(case: Case) -> Evidence:
@@ -107,7 +107,17 @@ def on_background(case: Case) -> Evidence:
 
     High means that the model uses what is no part of the patient: marks, frames, noise, the size of the canvas.
     """
-    return share(case.values, _tissue(case), "background")
+    return _share(case, "background")
+
+
+def _share(case: Case, part: str) -> Evidence:
+    region = case.scan.region
+    for name, mask in (("region", region), ("head", case.head)):
+        if mask is not None and mask.shape != case.scan.shape:
+            return Evidence.failed(f"the {name} has shape {mask.shape} and the scan {case.scan.shape}")
+    if part == "tumour" and region is not None and not region.any():
+        return Evidence.skipped("the region is empty")
+    return share(case.values, _tissue(case), part)
 
 
 def _tissue(case: Case) -> Tissue:

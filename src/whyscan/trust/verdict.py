@@ -46,6 +46,7 @@ _RULES: tuple[tuple[State, str, Callable[[float], bool]], ...] = (
     ("blank", names.BLANK, lambda value: value >= 1),
     ("constant", names.CONSTANT, lambda value: value >= 1),
     ("fails sanity", names.RANDOMISED, lambda value: abs(value) > thresholds.SANE.value),
+    ("fails sanity", names.MISTAUGHT, lambda value: abs(value) > thresholds.TAUGHT.value),
     ("unstable", names.SEEDS, lambda value: value < thresholds.STABLE.value),
     ("unstable", names.FLIPS, lambda value: value < thresholds.FLIPPED.value),
     ("not converged", names.CONVERGED, lambda value: value < 1),
@@ -144,16 +145,24 @@ def _level(mine: Sequence[Row], metric: str, method: str) -> Finding | None:
 
 
 def _sanity(mine: Sequence[Row], method: str) -> Check:
-    line = _level(mine, names.RANDOMISED, method)
-    if line is None or line.value is None:
-        return [], [], ["sanity was not measured"]
-    end = thresholds.SANE.value
-    high = line.value if line.high is None else line.high
-    if line.value > end:
-        return [line], [f"fails sanity: its map of a random model is as alike as {line.value:.2f}"], []
-    if high > end:
-        return [line], [], [f"sanity is not sure: likeness with a random model {line.value:.2f}, up to {high:.2f}"]
-    return [line], [], []
+    """The map of a model that knows nothing must be another one; taught shuffled labels only where that is cheap."""
+    lines, fails, care = [], [], []
+    for metric, limit, other in (
+        (names.RANDOMISED, thresholds.SANE, "a random model"),
+        (names.MISTAUGHT, thresholds.TAUGHT, "the model taught shuffled labels"),
+    ):
+        line = _level(mine, metric, method)
+        if line is None or line.value is None:
+            if metric == names.RANDOMISED:
+                care.append("sanity was not measured")
+            continue
+        lines.append(line)
+        high = line.value if line.high is None else line.high
+        if line.value > limit.value:
+            fails.append(f"fails sanity: its map of {other} is as alike as {line.value:.2f}")
+        elif high > limit.value:
+            care.append(f"sanity is not sure: likeness with {other} {line.value:.2f}, up to {high:.2f}")
+    return lines, fails, care
 
 
 def _stability(mine: Sequence[Row], method: str) -> Check:
