@@ -274,9 +274,12 @@ def methods(json: Json = False) -> None:
         return
     for row in table:
         needs = "the network" if row["white_box"] else "answers only"
+        finds = "not asked" if row["finds"] is None else ", ".join(row["finds"]) or "none"
         settings = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
         console.say(
-            f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})", f"  {settings}"
+            f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})",
+            f"  planted reasons found: {finds}{' (recommended)' if row['recommended'] else ''}",
+            f"  {settings}",
         )
 
 
@@ -324,7 +327,10 @@ def trust(
     layered: Annotated[int, typer.Option("--layered", min=0, help="On how many every layer is measured.")] = 60,
     faithful: Annotated[int, typer.Option("--faithful", min=0, help="On how many faithfulness is measured.")] = 40,
     sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
-    samples: Annotated[int, typer.Option("--samples", min=50, help="Evaluations that LIME and SHAP share.")] = 300,
+    samples: Annotated[
+        str, typer.Option("--samples", help="Evaluations that LIME and SHAP share; auto: until they have settled.")
+    ] = "auto",
+    masks: Annotated[int, typer.Option("--masks", min=50, help="Masked scans that RISE asks about.")] = 500,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
     ] = None,
@@ -334,12 +340,14 @@ def trust(
     """Judge the explanations: are they true, do they hold, do they mean what people think?"""
     with console.exits(json), console.bars() as progress:
         from whyscan import api
+        from whyscan.study.options import parse
 
         _own_process()
         given = {"methods": tuple(method)} if method else {}
         settings = api.TrustSettings(
-            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, evaluations=samples, seed=seed, **given
-        )
+            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, masks=masks, seed=seed,
+            evaluations=parse({"samples": samples})["samples"], **given,
+        )  # fmt: skip
         found = api.trust(
             run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress
         )

@@ -83,20 +83,31 @@ def profiles(data: Mapping[str, Any]) -> Figure:
 
 
 def matrix(data: Mapping[str, Any]) -> Figure:
-    """A square of numbers from -1 to 1, shaded by their size; what was not measured is left white."""
+    """A square of numbers, shaded by their size; what was not measured is left white.
+
+    Args:
+        data: names, values, unit; perhaps digits (2), and sure: cells that are told from 0, which are bold and alone
+            are shaded. Without it numbers are correlations, shaded from -1 to 1.
+    """
     names = [shorten(str(name), 22, placeholder="…") for name in data["names"]]
     values = np.array([[np.nan if cell is None else float(cell) for cell in row] for row in data["values"]])
-    figure = figures._figure(max(5.6, 0.62 * len(names) + 1.9), 0.5 * len(names) + 1.3)
+    sure = np.array(data["sure"], bool) if data.get("sure") else np.ones(values.shape, bool)
+    reach = 1.0 if not data.get("sure") else max(float(np.nanmax(np.abs(values), initial=0.0)), 1e-12)
+    figure = figures._figure(max(5.6, 0.62 * len(names) + 2.2), max(0.5 * len(names), 1.0) + 1.5)
     axis = figure.subplots()
     shades = LinearSegmentedColormap.from_list("shades", ["#d98324", "#ffffff", VALIDATION])
-    axis.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=-1, vmax=1)
+    axis.imshow(np.ma.masked_invalid(np.where(sure, values, np.nan)), cmap=shades, vmin=-reach, vmax=reach, aspect=0.8)
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
             # on a shaded cell, so never the page's own ink, which is light on a dark page
-            colour = "#ffffff" if abs(value) > 0.75 else "#101418"
-            axis.text(j, i, f"{value:.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, color=colour)
+            shaded = "#ffffff" if abs(value) > 0.75 * reach else "#101418"
+            axis.text(
+                j, i, f"{value:.{int(data.get('digits', 2))}f}".replace("-", "−"), ha="center", va="center", fontsize=7,
+                color=shaded if sure[i, j] else INK, weight="bold" if sure[i, j] and data.get("sure") else "normal",
+            )  # fmt: skip
     axis.set_xticks(range(len(names)), [figures._plain(name) for name in names], rotation=35, ha="right", fontsize=8)
     axis.set_yticks(range(len(names)), [figures._plain(name) for name in names], fontsize=8)
+    axis.set_xlabel(str(data.get("unit") or ""), fontsize=8, color=INK)
     axis.tick_params(colors=INK, length=0)
     for side in axis.spines.values():
         side.set_visible(False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from whyscan.render import charts, figures
+from whyscan.report import located
 from whyscan.report.words import Figure, p_value, private
 
 GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
@@ -28,6 +29,8 @@ def section(document: Mapping[str, Any]) -> dict[str, Any]:
         "states": STATES,
         "nulls": [str(name) for name in document.get("nulls") or []],
         "failed": [{**each, "reason": private(str(each.get("reason", "")))} for each in document.get("failed") or []],
+        "comparisons": [_comparison(each) for each in document.get("comparisons") or []],
+        "places": located.tables(document.get("localisation") or []),
         "questions": [_question(each) for each in document.get("questions") or []],
         "thresholds": [(name, each) for name, each in (document.get("thresholds") or {}).items()],
     }
@@ -58,6 +61,16 @@ def _method(each: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _comparison(each: Mapping[str, Any]) -> dict[str, Any]:
+    data = each.get("figure") or {}
+    return {
+        "question": str(each["question"]),
+        "sentence": private(str(each["sentence"])),
+        "charts": _charts([data], str(each["question"])),
+        "evidence": [_line(line) for line in each.get("evidence") or []],
+    }
+
+
 def _question(each: Mapping[str, Any]) -> dict[str, Any]:
     data = each.get("figure") or {}
     return {
@@ -69,9 +82,7 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
         "notes": [str(note) for note in each.get("notes") or []],
         "evidence": [_line(line) for line in each.get("evidence") or []],
-        "chart": _chart(data, int(each["number"])),
-        "title": str(data.get("title") or ""),
-        "note": str(data.get("note") or ""),
+        "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
     }
 
@@ -79,17 +90,23 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
 def _card(data: Mapping[str, Any]) -> dict[str, Any]:
     rows = [[private(str(cell)) for cell in row] for row in data.get("rows") or []]
     return {
+        "title": str(data.get("title") or ""),
+        "note": str(data.get("note") or ""),
         "columns": [str(each) for each in data.get("columns") or []],
         "rows": [(row, WORDS.get(row[3], "note")) for row in rows],
     }
 
 
-def _chart(data: Mapping[str, Any], number: int) -> Markup | None:
-    drawn = charts.chart(data)
-    if drawn is None:
-        return None
-    told = f"Question {number}. {data.get('title') or ''}: {_told(data)}"
-    return Markup(figures.to_svg(drawn, name=told))
+def _charts(found: Sequence[Mapping[str, Any]], whose: str) -> list[dict[str, Any]]:
+    """Those that have something to draw: the picture, its title, and a line below."""
+    told: list[dict[str, Any]] = []
+    for data in found:
+        drawn = charts.chart(data)
+        if drawn is not None:
+            title = str(data.get("title") or "")
+            svg = figures.to_svg(drawn, name=f"{whose}. {title}: {_told(data)}")
+            told.append({"picture": Markup(svg), "title": title, "note": str(data.get("note") or "")})
+    return told
 
 
 def _told(data: Mapping[str, Any]) -> str:

@@ -115,7 +115,7 @@ def _explanations(
     asked = usable(classifier, settings.methods)
     together = [name for name in SHARED if name in asked]
     for chosen in ([together] if together else []) + [[name] for name in asked if name not in SHARED]:
-        samples = settings.evaluations if chosen == together else None
+        samples = settings.samples(chosen[0])
         begun = time.perf_counter()
         try:
             made |= explain_many(classifier, scan, chosen, "all", seed=settings.seed, samples=samples)

@@ -27,6 +27,7 @@ from whyscan.study.trust_scans import Chosen, choose
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.trust import table
 from whyscan.trust.layering import likeness
+from whyscan.trust.located import results
 from whyscan.trust.summary import summarise
 
 Say = Callable[[str], None]
@@ -104,7 +105,7 @@ def trust_stage(
     return _write(run, names, kept, opened, settings, sampling, unread)
 
 
-_MAKING = ("methods", "evaluations", "seed")
+_MAKING = ("methods", "evaluations", "masks", "seed")
 """The settings that a scan's rows are made from."""
 
 
@@ -185,6 +186,7 @@ def _write(
     document["unread"] = list(unread)
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
+    run.replace_results("trust", results(document["localisation"]))
     return document
 
 

@@ -63,6 +63,7 @@ class Answer:
         parts: words for the parts of the question, where it has several.
         notes: what to beware of.
         figure: data of a chart: see `whyscan.render.charts`.
+        more: further charts, each with a title of its own.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Answer:
     parts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     figure: Mapping[str, Any] | None = field(default=None)
+    more: tuple[Mapping[str, Any], ...] = ()
 
     def row(self) -> dict[str, Any]:
         """For a JSON document: what is not a number is None."""

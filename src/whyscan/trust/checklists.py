@@ -29,16 +29,29 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """A published checklist."""
+    """A published checklist.
+
+    Attributes:
+        title: what it is called, and what it is for.
+        version: which version these items are of.
+        citation: where it was published.
+        source: where its own wording is.
+        checked: against what the numbers here were checked, and what was not.
+        items: in its order.
+    """
 
     title: str
+    version: str
     citation: str
+    source: str
+    checked: str
     items: tuple[Item, ...]
 
 
 AUDIT, SPLITS, COMPARE = "audit/audit.json", "splits.csv", "compare/compare.json"
 MODEL, CURVES, PREDICTIONS = "models/*/model.json", "models/*/curves.csv", "models/*/predictions.csv"
 RUN, RESULTS, REPORT = "run.json", "results.csv", "report.html"
+WEIGHTS = "models/*/model.safetensors"
 TRUST, TABLE, GALLERY, SHORTCUT = (
     "trust/summary.json",
     "trust/table.csv",
@@ -66,7 +79,7 @@ _CLAIM = (
     Item("11", "Data", "How data were de-identified.", (), "the procedure and who checked it"),
     Item("12", "Data", "How missing data were handled.", (AUDIT,), "missing data beyond unreadable files"),
     Item("13", "Data", "How images were acquired.", (), "scanners, sequences and protocols"),
-    Item("14", "Reference standard", "How the reference standard is defined.", (), "the definition"),
+    Item("14", "Reference standard", "By which methods the reference standard was obtained.", (), "the definition"),
     Item("15", "Reference standard", "Why it was chosen.", (), "the reason"),
     Item("16", "Reference standard", "Who made the annotations, and how qualified.", (), "the annotators"),
     Item("17", "Reference standard", "How the test set was annotated.", (), "the procedure and tools"),
@@ -142,68 +155,183 @@ _CLAIM = (
 )
 
 _TRIPOD = (
-    Item("1", "Title", "A prediction model study, its population and outcome.", (), "the title"),
-    Item("2", "Abstract", "A structured abstract.", (), "the abstract"),
-    Item("3", "Introduction", "Context, reason, intended users, known inequalities.", (), "the background"),
-    Item("4", "Introduction", "Objectives; development, evaluation or both.", (), "the objectives"),
-    Item("5", "Data", "Sources of data, how representative, and dates.", (AUDIT,), "representativeness and dates"),
-    Item("6", "Participants", "Setting, eligibility, treatments.", (), "setting and criteria"),
+    Item(
+        "1",
+        "Title",
+        "Say that a prediction model is developed or evaluated, for whom and for which outcome.",
+        (),
+        "the title",
+    ),
+    Item("2", "Abstract", "An abstract after TRIPOD+AI for Abstracts.", (), "the abstract"),
+    Item(
+        "3a",
+        "Background",
+        "The health care context, the reason for the model, and models that exist.",
+        (),
+        "the context",
+    ),
+    Item(
+        "3b",
+        "Background",
+        "The target population, the purpose in the care pathway, and the intended users.",
+        (),
+        "population, purpose and users",
+    ),
+    Item("3c", "Background", "Known health inequalities between sociodemographic groups.", (), "what is known"),
+    Item("4", "Objectives", "The objectives: development, evaluation or both.", (), "the objectives"),
+    Item(
+        "5a",
+        "Data",
+        "Sources of the data, why these, and how representative they are.",
+        (AUDIT,),
+        "the source, the reason and representativeness",
+    ),
+    Item("5b", "Data", "Dates of the data.", (), "the dates"),
+    Item("6a", "Participants", "The setting, with number and place of the centres.", (), "the setting"),
+    Item("6b", "Participants", "Who was eligible.", (), "the criteria"),
+    Item(
+        "6c",
+        "Participants",
+        "Treatments, and how they were dealt with.",
+        (),
+        "the treatments, or that there were none",
+    ),
     Item(
         "7",
         "Data preparation",
-        "How data were prepared and checked, alike across groups.",
+        "How data were prepared and checked, and whether alike across groups of people.",
         (AUDIT, MODEL),
-        "preparation before this run",
+        "preparation before this run, and groups of people",
     ),
-    Item("8", "Outcome", "What is predicted, who assessed it, blinded to what.", (), "definition and assessors"),
-    Item("9", "Predictors", "What goes into the model, and why.", (MODEL,), "why these images"),
-    Item("10", "Sample size", "How it was arrived at, for development and evaluation.", (), "the calculation"),
-    Item("11", "Missing data", "How they were handled.", (AUDIT,), "missing data beyond unreadable files"),
     Item(
-        "12",
+        "8a",
+        "Outcome",
+        "What is predicted, over which time, how and when it was assessed, and why this.",
+        (),
+        "the definition",
+    ),
+    Item("8b", "Outcome", "If judgement was needed, who judged and how qualified.", (), "the assessors"),
+    Item("8c", "Outcome", "Whether those who assessed the outcome were blinded.", (), "the blinding"),
+    Item("9a", "Predictors", "Which predictors were chosen at first, and why.", (MODEL,), "why these images"),
+    Item(
+        "9b",
+        "Predictors",
+        "What every predictor is, how and when it was measured.",
+        (MODEL,),
+        "scanners, sequences and protocols",
+    ),
+    Item("9c", "Predictors", "If judgement was needed, who judged and how qualified.", (), "the assessors"),
+    Item(
+        "10",
+        "Sample size",
+        "How the study size was arrived at, for development and for evaluation.",
+        (),
+        "the calculation",
+    ),
+    Item("11", "Missing data", "How missing data were handled.", (AUDIT,), "missing data beyond unreadable files"),
+    Item("12a", "Analytical methods", "How the data were used, and how they were divided.", (SPLITS, AUDIT)),
+    Item("12b", "Analytical methods", "How predictors were handled: form, scaling, transformation.", (MODEL,)),
+    Item(
+        "12c",
         "Analytical methods",
-        "Use of data, model, tuning, internal validation, heterogeneity, measures.",
-        (SPLITS, MODEL, COMPARE),
+        "Type of model, reason, all steps of building, tuning, internal validation.",
+        (MODEL, CURVES, COMPARE),
+        "why this type of model",
+    ),
+    Item(
+        "12d",
+        "Analytical methods",
+        "Heterogeneity between clusters, such as hospitals.",
+        (),
         "heterogeneity between sites",
     ),
-    Item("13", "Class imbalance", "Whether and how it was handled, and recalibration after.", (AUDIT, MODEL)),
-    Item("14", "Fairness", "What was done about the model's fairness.", (), "approaches and reasons"),
-    Item("15", "Model output", "What comes out (probabilities, classes), and thresholds.", (MODEL, PREDICTIONS)),
-    Item("16", "Training versus evaluation", "How the data sets differ.", (SPLITS, AUDIT), "differences of setting"),
-    Item("17", "Ethical approval", "Which body approved, and consent.", (), "the approval"),
+    Item("12e", "Analytical methods", "Measures and plots of performance, and why.", (COMPARE, RESULTS)),
     Item(
-        "18",
-        "Open science",
-        "Funding, interests, protocol, registration, data, code.",
-        (RUN,),
-        "funding, interests, registration, and where data and code are",
+        "12f",
+        "Analytical methods",
+        "Any updating of the model, such as recalibration.",
+        (),
+        "whether it was updated",
     ),
+    Item("12g", "Analytical methods", "For evaluation: how predictions were worked out.", (MODEL, PREDICTIONS)),
+    Item("13", "Class imbalance", "Whether and how it was handled, and recalibration after.", (AUDIT, MODEL)),
+    Item("14", "Fairness", "What was done about the fairness of the model, and why.", (), "approaches and reasons"),
+    Item(
+        "15",
+        "Model output",
+        "What comes out (probabilities, classes), and thresholds with their reason.",
+        (MODEL, PREDICTIONS),
+    ),
+    Item(
+        "16",
+        "Training versus evaluation",
+        "How the data of development and evaluation differ.",
+        (SPLITS, AUDIT),
+        "differences of setting, eligibility and outcome",
+    ),
+    Item("17", "Ethical approval", "Which body approved, and consent.", (), "the approval"),
+    Item("18a", "Open science", "Funding, and what the funders did.", (), "the funding"),
+    Item("18b", "Open science", "Conflicts of interest.", (), "the interests"),
+    Item(
+        "18c",
+        "Open science",
+        "Where the protocol is, or that there is none.",
+        (),
+        "a protocol written before the study",
+    ),
+    Item("18d", "Open science", "Registration, or that it is not registered.", (), "the registration"),
+    Item("18e", "Open science", "Whether the data can be had.", (), "where the data are"),
+    Item("18f", "Open science", "Whether the code of the analysis can be had.", (RUN,), "where the code is"),
     Item("19", "Patient and public involvement", "What there was, or that there was none.", (), "the involvement"),
     Item(
-        "20",
+        "20a",
         "Participants",
-        "Their flow and characteristics, and how evaluation data compare.",
+        "Their flow, with numbers by outcome.",
         (AUDIT, SPLITS),
+        "the flow of people, where the data do not name them",
+    ),
+    Item(
+        "20b",
+        "Participants",
+        "Their characteristics, overall and by source or setting.",
+        (SPLITS,),
         "characteristics of the people",
     ),
-    Item("21", "Model development", "Numbers of participants and events in each analysis.", (AUDIT, SPLITS)),
     Item(
-        "22",
-        "Model specification",
-        "The model in full, so that others can use it.",
-        (MODEL, "models/*/model.safetensors"),
+        "20c",
+        "Participants",
+        "For evaluation: how important predictors compare with the development data.",
+        (AUDIT,),
+        "the comparison of people",
     ),
+    Item("21", "Model development", "Numbers of participants and of outcomes in each analysis.", (AUDIT, SPLITS)),
+    Item("22", "Model specification", "The model in full, so that others can predict with it.", (MODEL, WEIGHTS)),
     Item(
-        "23",
+        "23a",
         "Model performance",
-        "Performance with intervals, and in key subgroups.",
+        "Performance with intervals, in key subgroups too.",
         (COMPARE, RESULTS),
         "subgroups of people",
     ),
+    Item(
+        "23b",
+        "Model performance",
+        "If examined, heterogeneity of performance between clusters.",
+        (),
+        "heterogeneity between sites",
+    ),
     Item("24", "Model updating", "Results of any updating.", (), "whether it was updated"),
     Item("25", "Interpretation", "The main results in context, fairness among them.", (REPORT,), "the interpretation"),
-    Item("26", "Limitations", "Limits such as bias, size, missing data, generalisation.", (REPORT,), "the study's own"),
-    Item("27", "Usability", "Poor input, the user's part and skill, next steps.", (), "use in current care"),
+    Item(
+        "26",
+        "Limitations",
+        "Limits, and what they do to bias, uncertainty and generalisation.",
+        (REPORT,),
+        "the study's own",
+    ),
+    Item("27a", "Usability", "How poor or missing input should be dealt with in use.", (), "the handling in use"),
+    Item("27b", "Usability", "Whether users handle the input, and what expertise they need.", (), "the users' part"),
+    Item("27c", "Usability", "Next steps for research, applicability and generalisation.", (), "the next steps"),
 )
 
 _FUTURE = (
@@ -218,10 +346,10 @@ _FUTURE = (
         "which attributes were collected",
     ),
     Item("F3", "Fairness", "Evaluate fairness, and correct where needed.", (), "the evaluation"),
-    Item("U1", "Universality", "Define the intended setting and how settings vary.", (), "the settings"),
-    Item("U2", "Universality", "Use the community's standards and formats.", (RUN,), "which standards were used"),
-    Item("U3", "Universality", "Evaluate on external data sets or several sites.", (), "the external evaluation"),
-    Item("U4", "Universality", "Show that it is valid at the local site.", (), "the local validation"),
+    Item("Un1", "Universality", "Define the intended setting and how settings vary.", (), "the settings"),
+    Item("Un2", "Universality", "Use the community's standards and formats.", (RUN,), "which standards were used"),
+    Item("Un3", "Universality", "Evaluate on external data sets or several sites.", (), "the external evaluation"),
+    Item("Un4", "Universality", "Show that it is valid at the local site.", (), "the local validation"),
     Item("T1", "Traceability", "Manage risks through the whole life of the tool.", (), "the process"),
     Item(
         "T2",
@@ -277,24 +405,40 @@ _FUTURE = (
     Item("G7", "General", "Look into social and environmental questions.", (), "the investigation"),
 )
 
+_CHECKED = (
+    "Numbers, order and subjects were compared in November 2026 with {against}. The publisher's own file was not at "
+    "hand, so its wording was not compared: the items are in whyscan's words."
+)
+
 CHECKLISTS: dict[str, Checklist] = {
     "claim": Checklist(
-        "CLAIM 2024: reporting of AI in medical imaging",
+        "CLAIM: reporting of AI in medical imaging",
+        "2024 update, 44 items",
         "Tejani et al., 'Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 update', Radiology: "
-        "Artificial Intelligence 6(4), 2024",
+        "Artificial Intelligence 6(4): e240300, 2024",
+        "https://doi.org/10.1148/ryai.240300",
+        _CHECKED.format(against="two checklists of all 44 items that other authors have completed and published"),
         _CLAIM,
     ),
     "tripod-ai": Checklist(
         "TRIPOD+AI: reporting of clinical prediction models",
-        "Collins et al., 'TRIPOD+AI statement', BMJ 385, 2024",
+        "2024, 27 items in 52 parts",
+        "Collins et al., 'TRIPOD+AI statement: updated guidance for reporting clinical prediction models that use "
+        "regression or machine learning methods', BMJ 385: e078378, 2024",
+        "https://doi.org/10.1136/bmj-2023-078378",
+        _CHECKED.format(against="a checklist of all 52 parts that other authors have completed and published, and a "
+                        "second list of their numbers"),
         _TRIPOD,
     ),
     "future-ai": Checklist(
         "FUTURE-AI: recommendations for trustworthy AI in healthcare",
+        "2025, 30 recommendations",
         "Lekadir et al., 'FUTURE-AI: international consensus guideline for trustworthy and deployable artificial "
-        "intelligence in healthcare', BMJ 388, 2025",
+        "intelligence in healthcare', BMJ 388: e081554, 2025",
+        "https://doi.org/10.1136/bmj-2024-081554",
+        _CHECKED.format(against="a handbook that goes through all 30 by their codes"),
         _FUTURE,
     ),
-}
-"""By the name that `--checklist` takes. Numbers are the published ones; the letters of FUTURE-AI's sections are short
-for fairness, universality, traceability, usability, robustness, explainability and general."""
+}  # fmt: skip
+"""By the name that `--checklist` takes. Numbers are the published ones; FUTURE-AI's codes are those of its figure 3: F
+fairness, Un universality, T traceability, Us usability, R robustness, E explainability, G general."""

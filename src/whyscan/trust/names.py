@@ -4,7 +4,10 @@ from __future__ import annotations
 
 ENERGY = "energy in lesion"
 ENERGY_CHANCE = "energy in lesion chance"
+NEGATIVE = "negative in lesion"
 POINTING = "pointing game"
+POINTING_CHANCE = "pointing game chance"
+RANK = "relevance rank"
 AUC = "auc"
 TISSUES = ("tumour", "brain", "border", "background")
 DELETION = "deletion auc"

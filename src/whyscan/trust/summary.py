@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from whyscan.explain.recommended import misses
 from whyscan.trust import names, select, thresholds
 from whyscan.trust.answer import plain
+from whyscan.trust.located import located
 from whyscan.trust.questions.agreement import agreement
 from whyscan.trust.questions.cues import cues
 from whyscan.trust.questions.errors import errors
@@ -17,6 +19,7 @@ from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
 from whyscan.trust.table import Row
 from whyscan.trust.verdict import Judged, explained, judged
+from whyscan.trust.versus import versus
 
 GRADES = ("recommended", "use with care", "fails")
 
@@ -55,10 +58,12 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "scans": len({row.content for row in rows if row.content}),
         "groups": len({row.group for row in rows if row.group}),
         "models": present,
-        "methods": [asdict(each) for each in methods],
+        "methods": [asdict(each) | {"misses": misses(each.method)} for each in methods],
         "nulls": sorted({row.method for row in rows if names.is_null(row.method)}),
         "failed": _failed(rows),
         "explanations": [asdict(each) for each in explained(select.main_rows(rows))],
+        "comparisons": [asdict(each) for each in versus(rows, best)],
+        "localisation": [asdict(each) for each in located(rows)],
         "questions": [each.row() for each in answers],
         "scorecard": [asdict(each) for each in card],
         "thresholds": {name: asdict(each) for name, each in thresholds.THRESHOLDS.items()},

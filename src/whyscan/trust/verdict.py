@@ -48,10 +48,11 @@ _RULES: tuple[tuple[State, str, Callable[[float], bool]], ...] = (
     ("fails sanity", names.RANDOMISED, lambda value: abs(value) > thresholds.SANE.value),
     ("unstable", names.SEEDS, lambda value: value < thresholds.STABLE.value),
     ("unstable", names.FLIPS, lambda value: value < thresholds.FLIPPED.value),
-    ("not converged", names.CONVERGED, lambda value: value < 1),
     ("off-tissue", names.tissue("background"), lambda value: value > thresholds.OFF_TISSUE.value),
+    ("not converged", names.CONVERGED, lambda value: value < 1),
 )
-"""Worst first: a blank map is stable and off no tissue, and still says nothing."""
+"""Worst first: a blank map is stable and off no tissue, and still says nothing. Last what more evaluations
+would mend."""
 
 
 def explained(rows: Sequence[Row]) -> list[Explained]:
@@ -115,11 +116,16 @@ def _judged(own: Sequence[Row], model: str, method: str, states: Mapping[str, in
     fails: list[str] = []
     care: list[str] = []
     evidence: list[Finding] = []
-    usable = states.get("usable", 0) / max(1, sum(states.values()) - states.get("not measured", 0))
-    if usable < thresholds.BROKEN.value:
-        fails.append(f"only {answer.percent(usable)} of its explanations are usable")
-    elif usable < thresholds.USABLE.value:
-        care.append(f"{answer.percent(1 - usable)} of its explanations are not usable")
+    measured = max(1, sum(states.values()) - states.get("not measured", 0))
+    unsettled = states.get("not converged", 0) / measured
+    sound = states.get("usable", 0) / measured + unsettled
+    if sound < thresholds.BROKEN.value:
+        fails.append(f"only {answer.percent(sound)} of its explanations are usable")
+    elif sound < thresholds.USABLE.value:
+        care.append(f"{answer.percent(1 - sound)} of its explanations are not usable")
+    if unsettled > 1 - thresholds.USABLE.value:
+        # what was spent is no fault of the method: it costs the recommendation, and is never why it fails
+        care.append(f"{answer.percent(unsettled)} of its explanations had not settled within their evaluations")
     for check in (_sanity, _stability, _faithfulness, _localisation):
         line, bad, doubt = check(mine, method)
         evidence += line

@@ -58,8 +58,10 @@ def errors(rows: Sequence[Row], best: str | None) -> Answer:
         "Metrics with a mask are no warning: in use nobody knows the mask. An AUROC of 0.5 is guessing.",
         "Confidence is the predicted class's probability.",
     )
+    charts = [chart for chart in (_figure(each), _effects(each[:2])) if chart is not None]
     return Answer(
-        NUMBER, QUESTION, first.verdict, sentence, tuple(evidence), tuple(parts), note, _figure(each)
+        NUMBER, QUESTION, first.verdict, sentence, tuple(evidence), tuple(parts), note, next(iter(charts), None),
+        tuple(charts[1:]),
     )  # fmt: skip
 
 
@@ -200,3 +202,21 @@ def _figure(each: Sequence[_Model]) -> dict[str, Any] | None:
         return None
     return answer.dots("How well wrong predictions are found", "AUROC", entries, reference=0.5,
                        note="0.5 is guessing. From logistic regressions that never saw the scan's group.")  # fmt: skip
+
+
+def _effects(each: Sequence[_Model]) -> dict[str, Any] | None:
+    """Right less wrong for every metric, in standard deviations over scans, so that they share an axis."""
+    entries = []
+    for model in each:
+        for metric, found, _ in model.apart:
+            column = model.columns[metric]
+            spread = float(np.nanstd(column))
+            if spread > 0 and np.isfinite([found.value, found.low, found.high]).all():
+                value, low, high = (float(end) / spread for end in (found.value, found.low, found.high))
+                entries.append(answer.dot(metric, value, low, high, model.name))
+    if not entries:
+        return None
+    return answer.dots(
+        "Right less wrong predictions, by metric", "difference in standard deviations over scans", entries,
+        note="Right of 0: more where the prediction is right. An interval that holds 0 tells nothing.",
+    )  # fmt: skip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.tests import holm
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, is_null
@@ -19,6 +22,9 @@ PROFILES = (ENERGY, AUC, DISCRIMINATIVE, BLANK)
 LEAST = 3
 """With fewer layers there is no profile."""
 LIKENESS = "likeness within a class"
+SHARES = (ENERGY, BLANK)
+DEPTHS = 4
+"""Layers of so many depths, evenly spread, are tested against each other: of fifty layers every pair would be 1,225."""
 
 
 def layers(
@@ -46,11 +52,18 @@ def layers(
     judged = "too few" if tested is None else answer.judge(tested)
     verdict: Word = "not measured" if tested is None else _VERDICTS[judged]
     sentences = [profiles[str(model)].sentence() for model in dict.fromkeys(shown)]
+    evidence += profiles[str(first)].pairs()
+    parts = [(f"{first}: {metric}, last layer against first", word) for metric, word in profiles[str(first)].words()]
+    if len(set(shown)) > 1:
+        lines, words, told = _between(profiles[str(first)], profiles[str(weak)])
+        evidence, parts = [*evidence, *lines], [*parts, *words]
+        sentences += [told] if told else []
     notes = ("Depth 0 is the first layer, 1 the last. A blank map is empty at that layer; its reason is counted.",)
     chart = _figure([profiles[str(model)] for model in dict.fromkeys(shown)])
-    return Answer(NUMBER, QUESTION, verdict, " ".join(sentences), tuple(evidence), (), notes, chart)
+    return Answer(NUMBER, QUESTION, verdict, " ".join(sentences), tuple(evidence), tuple(parts), notes, chart)
 
 
+_WORDS = {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}
 _VERDICTS: dict[str, Word] = {"more": "yes", "less": "yes", "none": "no", "too few": "too few to tell"}
 
 
@@ -81,7 +94,7 @@ class _Profile:
             return None
         numbers, groups = np.array(list(found.values())), [self.groups.get(scan, scan) for scan in found]
         low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
-        share = metric in (ENERGY, BLANK)
+        share = metric in SHARES
         return Finding(f"{self.model}, {layer}: {metric}", float(numbers.mean()), answer.number(low),
                        answer.number(high), len(set(groups)), share=share)  # fmt: skip
 
@@ -93,15 +106,29 @@ class _Profile:
         """The last layer less the first, on the scans that have both. They were not chosen by their figures."""
         by = self.values.get(metric, {})
         first, last = (by.get(self.names[i], {}) for i in (0, -1))
-        scans = sorted(set(first) & set(last))
-        if not scans:
-            return None
-        deep, shallow = (np.array([of[scan] for scan in scans]) for of in (last, first))
-        return paired(deep, shallow, [self.groups.get(scan, scan) for scan in scans])
+        return _paired(last, first, self.groups) if first.keys() & last.keys() else None
+
+    def pairs(self) -> list[Finding]:
+        """Layers of several depths against each other, by energy, or AUC where there is none; Holm over the pairs."""
+        metric = ENERGY if self.values.get(ENERGY) else AUC
+        by = self.values.get(metric, {})
+        chosen = sorted({round(i * (len(self.names) - 1) / (DEPTHS - 1)) for i in range(DEPTHS)})
+        lines = []
+        for i, j in combinations(chosen, 2):
+            first, second = self.names[i], self.names[j]
+            if by.get(first, {}).keys() & by.get(second, {}).keys():
+                tested = _paired(by[second], by[first], self.groups)
+                name = f"{self.model}: {metric}, layer {j + 1} ({second}) less layer {i + 1} ({first})"
+                lines.append(answer.finding(name, tested, share=metric in SHARES))
+        return _corrected(lines)
+
+    def words(self) -> list[tuple[str, str]]:
+        found = [(metric, ends) for metric in (*PROFILES, LIKENESS) if (ends := self.ends(metric)) is not None]
+        return [(metric, _WORDS[answer.judge(ends)]) for metric, ends in found]
 
     def evidence(self) -> list[Finding]:
         found = [
-            answer.finding(f"{self.model}: {metric}, last layer less first", ends, share=metric in (ENERGY, BLANK))
+            answer.finding(f"{self.model}: {metric}, last layer less first", ends, share=metric in SHARES)
             for metric in (*PROFILES, LIKENESS)
             if (ends := self.ends(metric)) is not None
         ]
@@ -142,6 +169,53 @@ class _Profile:
             return f"none of {total} layer maps is blank"
         why = ", ".join(f"{count} × {reason}" for reason, count in self.reasons.items() if reason)
         return f"{blank} of {total} layer maps are blank" + (f" ({why})" if why else "")
+
+
+def _paired(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str]) -> Difference:
+    """`a` less `b` on the scans that both have."""
+    scans = sorted(a.keys() & b.keys())
+    first, second = (np.array([of[scan] for scan in scans]) for of in (a, b))
+    return paired(first, second, [groups.get(scan, scan) for scan in scans])
+
+
+def _corrected(lines: Sequence[Finding]) -> list[Finding]:
+    """With Holm's correction over those that have a p-value."""
+    tested = [line for line in lines if line.p is not None]
+    p = {id(line): float(q) for line, q in zip(tested, holm([float(line.p or 0) for line in tested]), strict=True)}
+    return [replace(line, corrected=p[id(line)], correction="Holm") if id(line) in p else line for line in lines]
+
+
+def _between(best: _Profile, weak: _Profile) -> tuple[list[Finding], list[tuple[str, str]], str]:
+    """The best model's last layer against the weak one's, on the same scans, by every metric; Holm over the metrics."""
+    tested = {
+        metric: _paired(ours, theirs, best.groups)
+        for metric in (*PROFILES, LIKENESS)
+        if (ours := best.values.get(metric, {}).get(best.names[-1], {}))
+        and (theirs := weak.values.get(metric, {}).get(weak.names[-1], {}))
+        and ours.keys() & theirs.keys()
+    }
+    lines = _corrected(
+        [
+            answer.finding(f"{metric} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES)
+            for metric, each in tested.items()
+        ]
+    )
+    judged = {
+        metric: answer.judge(each, line.corrected) for (metric, each), line in zip(tested.items(), lines, strict=True)
+    }
+    words = [
+        (f"{metric} of the last layer, {best.model} against {weak.model}", _WORDS[w]) for metric, w in judged.items()
+    ]
+    sure = [metric for metric, word in judged.items() if word in ("more", "less")]
+    if not tested:
+        return [], [], ""
+    if not sure:
+        return lines, words, f"The last layers of {best.model} and {weak.model} surely differ in none of these."
+    told = ", ".join(
+        f"{metric} ({answer.points(tested[metric]) if metric in SHARES else answer.plainly(tested[metric])})"
+        for metric in sure
+    )
+    return lines, words, f"The last layers of {best.model} and {weak.model} differ in {told}."
 
 
 def _renamed(found: Finding, name: str) -> Finding:
