@@ -329,7 +329,7 @@ def trust(
     sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
     samples: Annotated[
         str, typer.Option("--samples", help="Evaluations that LIME and SHAP share; auto: until they have settled.")
-    ] = "auto",
+    ] = "300",
     masks: Annotated[int, typer.Option("--masks", min=50, help="Masked scans that RISE asks about.")] = 500,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
@@ -356,7 +356,8 @@ def trust(
         return
     console.say(found["headline"], "")
     for each in found["questions"]:
-        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['sentence']}")
+        told = each["sentence"].replace("\n", "\n   ")
+        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['short']}", f"   {told}")
     console.say("", f"table:  {run / 'trust' / 'table.csv'}", f"report: {run / 'report.html'}")
 
 

@@ -30,7 +30,8 @@ def dots(data: Mapping[str, Any]) -> Figure:
     """One line a label, a dot with its interval for each series.
 
     Args:
-        data: entries (label, value, low, high, series, perhaps chance), unit, reference: where a line is drawn.
+        data: entries (label, value, low, high, series, perhaps chance), unit, reference: where a line is drawn, and
+            reference_name: what it is; percent: whether values are shares.
     """
     entries: Sequence[Mapping[str, Any]] = data["entries"]
     labels = list(dict.fromkeys(str(each["label"]) for each in entries))
@@ -49,6 +50,12 @@ def dots(data: Mapping[str, Any]) -> Figure:
         axis.plot(value, y, linestyle="", marker=MARKS[number % len(MARKS)], markersize=5, color=colour, label=name)
     if data.get("reference") is not None:
         axis.axvline(float(data["reference"]), color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        axis.annotate(
+            str(data.get("reference_name") or ""), (float(data["reference"]), 1), xycoords=("data", "axes fraction"),
+            xytext=(3, 2), textcoords="offset points", ha="left", va="bottom", fontsize=7.5, color=INK,
+        )  # fmt: skip
+    if data.get("percent"):
+        axis.xaxis.set_major_formatter(_percent)
     axis.set_yticks(range(len(labels)), ["\n".join(figures._plain(part) for part in line) for line in lines])
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.set_xlabel(str(data.get("unit") or ""))
@@ -78,6 +85,8 @@ def profiles(data: Mapping[str, Any]) -> Figure:
         figures._text(axis, str(panel["title"]), size=9)
         axis.set_xlabel(str(data.get("x") or ""))
         figures._quiet(axis)
+        if panel.get("percent"):
+            axis.yaxis.set_major_formatter(_percent)
     _legend(figure, axes[0], names)
     return figure
 
@@ -112,6 +121,10 @@ def matrix(data: Mapping[str, Any]) -> Figure:
     for side in axis.spines.values():
         side.set_visible(False)
     return figure
+
+
+def _percent(value: float, _: float) -> str:
+    return f"{100 * value:.3g} %".replace("-", "−")
 
 
 def _legend(figure: Figure, axis: Axes, names: Sequence[str]) -> None:

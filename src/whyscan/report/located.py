@@ -21,33 +21,34 @@ NULL = "null: "
 Key = tuple[str, str, str]
 
 
-def tables(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def tables(places: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[dict[str, Any]]:
     """Of each model: heads, rows (method, whether it knows nothing of the model, cells), and other figures likewise."""
-    return [_table(model, [each for each in places if each["model"] == model]) for model in _names(places, "model")]
+    of = {model: [each for each in places if each["model"] == model] for model in _names(places, "model")}
+    return [_table(model, mine, titles) for model, mine in of.items()]
 
 
-def _table(model: str, mine: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _table(model: str, mine: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
     by = {(str(each["method"]), str(each["outcome"]), str(each["label"]), str(each["metric"])): each for each in mine}
     methods = sorted(_names(mine, "method"), key=lambda name: name.startswith(NULL))  # the nulls last
     labels = [label for label in _names(mine, "label") if label != "all"]
     cells = [(outcome, "all") for outcome in OUTCOMES] + [("all", label) for label in labels]
-    first = methods[0] if methods else ""
+    chance = [by.get((methods[0], outcome, label, ENERGY)) for outcome, label in cells]
+    rows = [(titles.get(method, method), method, method.startswith(NULL)) for method in methods]
     return {
         "model": model,
         "heads": [*(f"{head} predictions" for head in OUTCOMES.values()), *labels],
-        "groups": [_groups(by.get((first, outcome, label, ENERGY))) for outcome, label in cells],
-        "chance": [_chance(by.get((first, outcome, label, ENERGY))) for outcome, label in cells],
+        "groups": [_groups(each) for each in chance],
+        "chance": [_chance(each) for each in chance],
         "rows": [
-            (method, method.startswith(NULL), [_cell(by.get((method, *cell, ENERGY)), share=True) for cell in cells])
-            for method in methods
+            (title, null, [_cell(by.get((method, *cell, ENERGY)), share=True) for cell in cells])
+            for title, method, null in rows
         ],
         "further": list(FURTHER.values()),
         "others": [
-            (method, method.startswith(NULL),
-             [_cell(by.get((method, "all", "all", metric)), share=metric != "auc") for metric in FURTHER])
-            for method in methods
+            (title, null, [_cell(by.get((method, "all", "all", each)), share=each != "auc") for each in FURTHER])
+            for title, method, null in rows
         ],
-    }  # fmt: skip
+    }
 
 
 def _names(places: Sequence[Mapping[str, Any]], key: str) -> list[str]:

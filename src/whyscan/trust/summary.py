@@ -58,8 +58,11 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "scans": len({row.content for row in rows if row.content}),
         "groups": len({row.group for row in rows if row.group}),
         "models": present,
-        "methods": [asdict(each) | {"misses": misses(each.method)} for each in methods],
-        "nulls": sorted({row.method for row in rows if names.is_null(row.method)}),
+        "methods": [
+            asdict(each) | {"title": names.title(each.method), "misses": misses(each.method)} for each in methods
+        ],
+        "nulls": sorted({names.title(row.method) for row in rows if names.is_null(row.method)}),
+        "titles": {row.method: names.title(row.method) for row in rows},
         "failed": _failed(rows),
         "explanations": [asdict(each) for each in explained(select.main_rows(rows))],
         "comparisons": [asdict(each) for each in versus(rows, best)],
@@ -78,7 +81,7 @@ def _headline(methods: Sequence[Judged], best: str | None) -> tuple[str, str]:
     mine = [each for each in methods if each.model == best]
     if not mine:
         return "not measured", "No explanation was judged: do not rely on any picture below."
-    by = {grade: [each.method for each in mine if each.grade == grade] for grade in GRADES}
+    by = {grade: [names.title(each.method) for each in mine if each.grade == grade] for grade in GRADES}
     told = [f"{', '.join(found)}: {grade}" for grade, found in by.items() if found]
     if not by["recommended"]:
         lead = f"No method of explanation can be recommended for {best}"

@@ -201,7 +201,7 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
         theirs = {scan: v for (_, name, scan), v in by_chance.items() if name == method}
     scans = [scan for scan in ours if scan in theirs]
     if not scans:
-        return [], [], [f"{said} was not measured beside {null}"]
+        return [], [], [f"{said} was not measured beside {names.title(null)}"]
     groups = {row.content: row.group for row in mine}
     sides = (np.array([of[scan] for scan in scans]) for of in (ours, theirs))
     a, b = sides
@@ -211,7 +211,8 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
     if word == "more":
         return [line], [], []
     if word in ("less", "none"):
-        reason = f"{said} is {'worse than' if word == 'less' else 'no better than'} '{null}' ({answer.plainly(tested)})"
+        than = "worse than" if word == "less" else "no better than"
+        reason = f"{said} is {than} {names.title(null)} ({answer.plainly(tested)})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
         return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
-    return [line], [], [f"{said}: too few to tell from '{null}' ({answer.enough(tested)})"]
+    return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]

@@ -88,7 +88,7 @@ def _comparison(
 
 
 def _line(pair: Pair, found: Difference, p: float, *, share: bool) -> Finding:
-    line = answer.finding(f"{pair[0]} less {pair[1]}", found, share=share)
+    line = answer.finding(f"{names.title(pair[0])} less {names.title(pair[1])}", found, share=share)
     return replace(line, corrected=p, correction="Holm") if line.p is not None else line
 
 
@@ -103,8 +103,8 @@ def _sentence(model: str, methods: Sequence[str], words: Mapping[Pair, str], pai
     if not sure:
         return f"{told}."
     most = max(wins.values())
-    first = [name for name, count in wins.items() if count == most]
-    return f"{told}. Ahead of most others: {' and '.join(first)} ({most} of {len(methods) - 1})."
+    first = " and ".join(names.title(name) for name, count in wins.items() if count == most)
+    return f"{told}. Ahead of most others: {first} ({most} of {len(methods) - 1})."
 
 
 def _beats(words: Mapping[Pair, str], a: str, b: str) -> bool:
@@ -130,7 +130,8 @@ def _figure(
         sure[i][j] = sure[j][i] = words[a, b] in ("more", "less")
     unit = "points" if share else "correlation"
     return {
-        "kind": "matrix", "title": f"{metric}: row less column, {model}", "names": list(methods), "values": cells,
+        "kind": "matrix", "title": f"{names.said(metric)}: row less column, {model}".capitalize(),
+        "names": [names.title(name) for name in methods], "values": cells,
         "sure": sure, "digits": 1 if share else 2, "unit": f"difference in {unit}",
         "note": "Bold: surely different after Holm's correction. The others could be chance, or are too few to tell.",
     }  # fmt: skip

@@ -13,7 +13,7 @@ from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.stats.tests import holm
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Answer, Finding, Word
-from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, is_null
+from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, is_null, said
 from whyscan.trust.table import Row
 
 NUMBER = 3
@@ -53,14 +53,19 @@ def layers(
     verdict: Word = "not measured" if tested is None else _VERDICTS[judged]
     sentences = [profiles[str(model)].sentence() for model in dict.fromkeys(shown)]
     evidence += profiles[str(first)].pairs()
-    parts = [(f"{first}: {metric}, last layer against first", word) for metric, word in profiles[str(first)].words()]
+    parts = [
+        (f"{first}: {said(metric)}, last layer against first", word) for metric, word in profiles[str(first)].words()
+    ]
     if len(set(shown)) > 1:
         lines, words, told = _between(profiles[str(first)], profiles[str(weak)])
         evidence, parts = [*evidence, *lines], [*parts, *words]
         sentences += [told] if told else []
     notes = ("Depth 0 is the first layer, 1 the last. A blank map is empty at that layer; its reason is counted.",)
     chart = _figure([profiles[str(model)] for model in dict.fromkeys(shown)])
-    return Answer(NUMBER, QUESTION, verdict, " ".join(sentences), tuple(evidence), tuple(parts), notes, chart)
+    return Answer(
+        NUMBER, QUESTION, verdict, "\n".join(sentences), tuple(evidence), tuple(parts), notes, chart,
+        short=profiles[str(first)].short(judged),
+    )  # fmt: skip
 
 
 _WORDS = {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}
@@ -95,7 +100,7 @@ class _Profile:
         numbers, groups = np.array(list(found.values())), [self.groups.get(scan, scan) for scan in found]
         low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
         share = metric in SHARES
-        return Finding(f"{self.model}, {layer}: {metric}", float(numbers.mean()), answer.number(low),
+        return Finding(f"{self.model}, {layer}: {said(metric)}", float(numbers.mean()), answer.number(low),
                        answer.number(high), len(set(groups)), share=share)  # fmt: skip
 
     def peak(self, metric: str) -> tuple[str, Finding] | None:
@@ -118,7 +123,7 @@ class _Profile:
             first, second = self.names[i], self.names[j]
             if by.get(first, {}).keys() & by.get(second, {}).keys():
                 tested = _paired(by[second], by[first], self.groups)
-                name = f"{self.model}: {metric}, layer {j + 1} ({second}) less layer {i + 1} ({first})"
+                name = f"{self.model}: {said(metric)}, layer {j + 1} ({second}) less layer {i + 1} ({first})"
                 lines.append(answer.finding(name, tested, share=metric in SHARES))
         return _corrected(lines)
 
@@ -128,15 +133,26 @@ class _Profile:
 
     def evidence(self) -> list[Finding]:
         found = [
-            answer.finding(f"{self.model}: {metric}, last layer less first", ends, share=metric in SHARES)
+            answer.finding(f"{self.model}: {said(metric)}, last layer less first", ends, share=metric in SHARES)
             for metric in (*PROFILES, LIKENESS)
             if (ends := self.ends(metric)) is not None
         ]
         for metric in (*PROFILES, LIKENESS):
             peak = self.peak(metric)
             if peak is not None and (peak[1].value or 0) > 0:
-                found.append(_renamed(peak[1], f"{self.model}: highest {metric}, at {peak[0]}"))
+                found.append(_renamed(peak[1], f"{self.model}: highest {said(metric)}, at {peak[0]}"))
         return found
+
+    def short(self, judged: str) -> str:
+        told = {
+            "more": "looks at the tumour more than",
+            "less": "looks at the tumour less than",
+            "none": "looks at the tumour no differently from",
+            "too few": "cannot be told from, with so few scans,",
+        }[judged]
+        blank = [value for of in self.values.get(BLANK, {}).values() for value in of.values()]
+        more = f" {answer.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
+        return f"The last layer of {self.model} {told} the first.{more}"
 
     def sentence(self) -> str:
         lines = []
@@ -147,7 +163,9 @@ class _Profile:
             share = metric == ENERGY
             top = answer.percent(peak[1].value) if share else f"{peak[1].value:.2f}"
             change = answer.points(ends) if share else answer.plainly(ends)
-            lines.append(f"{metric} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}")
+            lines.append(
+                f"the {said(metric)} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}"
+            )
             break
         apart = self.peak(DISCRIMINATIVE)
         if apart is not None:
@@ -196,7 +214,9 @@ def _between(best: _Profile, weak: _Profile) -> tuple[list[Finding], list[tuple[
     }
     lines = _corrected(
         [
-            answer.finding(f"{metric} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES)
+            answer.finding(
+                f"{said(metric)} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES
+            )
             for metric, each in tested.items()
         ]
     )
@@ -204,7 +224,8 @@ def _between(best: _Profile, weak: _Profile) -> tuple[list[Finding], list[tuple[
         metric: answer.judge(each, line.corrected) for (metric, each), line in zip(tested.items(), lines, strict=True)
     }
     words = [
-        (f"{metric} of the last layer, {best.model} against {weak.model}", _WORDS[w]) for metric, w in judged.items()
+        (f"{said(metric)} of the last layer, {best.model} against {weak.model}", _WORDS[w])
+        for metric, w in judged.items()
     ]
     sure = [metric for metric, word in judged.items() if word in ("more", "less")]
     if not tested:
@@ -212,7 +233,7 @@ def _between(best: _Profile, weak: _Profile) -> tuple[list[Finding], list[tuple[
     if not sure:
         return lines, words, f"The last layers of {best.model} and {weak.model} surely differ in none of these."
     told = ", ".join(
-        f"{metric} ({answer.points(tested[metric]) if metric in SHARES else answer.plainly(tested[metric])})"
+        f"the {said(metric)} ({answer.points(tested[metric]) if metric in SHARES else answer.plainly(tested[metric])})"
         for metric in sure
     )
     return lines, words, f"The last layers of {best.model} and {weak.model} differ in {told}."
@@ -260,6 +281,8 @@ def _figure(profiles: Sequence[_Profile]) -> dict[str, Any]:
                 series.append({"name": profile.model, "x": depth, "y": [mean.value for _, mean in means],
                                "low": [low for low, _ in ends], "high": [high for _, high in ends]})  # fmt: skip
         if series:
-            panels.append({"title": metric, "series": series})
-    return {"kind": "profiles", "title": "Depth profiles", "x": "depth (0 first, 1 last layer)", "panels": panels,
-            "note": "Bands are 95 % intervals over groups of scans."}  # fmt: skip
+            panels.append({"title": said(metric), "series": series, "percent": metric in SHARES})
+    return {
+        "kind": "profiles", "title": "Every layer, from the first to the last", "x": "depth (0 first, 1 last layer)",
+        "panels": panels, "note": "Grad-CAM of every layer. Bands are 95 % intervals over groups of scans.",
+    }  # fmt: skip
