@@ -106,6 +106,24 @@ def test_missing_the_tumour_asks_for_care_and_blank_maps_fail():
     assert grades(change(planted.rows(), "blank", value=1.0))[BEST, "lime"].grade == "fails"
 
 
+def test_too_few_evaluations_ask_for_more_and_are_no_failure_of_the_method():
+    rows = planted.rows()
+    unsettled = [
+        dataclasses.replace(row, metric="converged", value=0.0)
+        for row in rows
+        if row.metric == "blank" and row.method == "lime"
+    ]
+    found = grades([*rows, *unsettled])
+    assert found[BEST, "lime"].grade == "use with care" and found[BEST, "lime"].states == {"not converged": 60}
+    assert found[BEST, "lime"].reasons == ("100 % of its explanations had not settled within their evaluations",)
+    assert found[BEST, "gradcam"].grade == "recommended"
+
+
+def test_what_more_evaluations_would_not_mend_comes_first():
+    (found,) = explained(explanation(**{"converged": 0.0, "tissue: background": 0.6}))
+    assert found.state == "off-tissue"
+
+
 def test_cues():
     audit = [{"name": "image size", "question": "tumour or not", "subset": "holdout", "accuracy": 0.94,
               "majority": 0.6, "low": 0.9, "high": 0.97, "n": 300, "flag": True}]  # fmt: skip
