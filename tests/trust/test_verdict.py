@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -78,6 +79,24 @@ def change(rows, metric, **fields):
 def test_a_method_no_more_faithful_than_chance_fails():
     found = grades(change(planted.rows(), "sensitivity-n", value=-0.02))[BEST, "lime"]
     assert found.grade == "fails" and "faithfulness is" in found.reasons[0]
+
+
+def test_a_lead_that_may_be_there_asks_for_care_and_one_that_is_surely_small_fails():
+    rng = np.random.default_rng(0)
+    for lead, grade, said in ((0.3, "use with care", "not surely better"), (0.0, "fails", "no better")):
+        rows = planted.rows(n=38)
+        drawn = iter(lead * 0.1 + 0.1 * (x - x.mean()) / x.std() for x in [rng.normal(0, 1, 38)])
+        values = iter(next(drawn))
+        rows = [
+            dataclasses.replace(row, value=0.0)
+            if (row.method, row.metric) == ("null: random", "sensitivity-n")
+            else dataclasses.replace(row, value=float(next(values)))
+            if (row.model, row.method, row.metric) == (BEST, "lime", "sensitivity-n")
+            else row
+            for row in rows
+        ]
+        found = grades(rows)[BEST, "lime"]
+        assert found.grade == grade and said in found.reasons[0], found.reasons
 
 
 def test_what_was_not_measured_is_never_recommended():

@@ -111,7 +111,7 @@ def matrix(data: Mapping[str, Any]) -> Figure:
             # on a shaded cell, so never the page's own ink, which is light on a dark page
             shaded = "#ffffff" if abs(value) > 0.75 * reach else "#101418"
             axis.text(
-                j, i, f"{value:.{int(data.get('digits', 2))}f}".replace("-", "−"), ha="center", va="center", fontsize=7,
+                j, i, _signed(value, int(data.get("digits", 2))), ha="center", va="center", fontsize=7,
                 color=shaded if sure[i, j] else INK, weight="bold" if sure[i, j] and data.get("sure") else "normal",
             )  # fmt: skip
     axis.set_xticks(range(len(names)), [figures._plain(name) for name in names], rotation=35, ha="right", fontsize=8)
@@ -121,6 +121,11 @@ def matrix(data: Mapping[str, Any]) -> Figure:
     for side in axis.spines.values():
         side.set_visible(False)
     return figure
+
+
+def _signed(value: float, digits: int) -> str:
+    """Rounded, with a minus sign; what rounds to 0 has none."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _percent(value: float, _: float) -> str:

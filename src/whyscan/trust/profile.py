@@ -120,7 +120,7 @@ class Profile:
             if ends is None or peak is None:
                 continue
             share = metric == ENERGY
-            top = answer.percent(peak[1].value) if share else f"{peak[1].value:.2f}"
+            top = answer.percent(peak[1].value, 1) if share else f"{peak[1].value:.2f}"
             change = answer.points(ends) if share else answer.plainly(ends)
             lines.append(
                 f"the {said(metric)} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}"

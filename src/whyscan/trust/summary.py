@@ -22,6 +22,7 @@ from whyscan.trust.verdict import Judged, explained, judged
 from whyscan.trust.versus import versus
 
 GRADES = ("recommended", "use with care", "fails")
+_HEADS = {"recommended": "Recommended", "use with care": "To be used with care", "fails": "Failing"}
 
 
 def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -82,13 +83,13 @@ def _headline(methods: Sequence[Judged], best: str | None) -> tuple[str, str]:
     if not mine:
         return "not measured", "No explanation was judged: do not rely on any picture below."
     by = {grade: [names.title(each.method) for each in mine if each.grade == grade] for grade in GRADES}
-    told = [f"{', '.join(found)}: {grade}" for grade, found in by.items() if found]
+    told = [f"{_HEADS[grade]}: {', '.join(found)}." for grade, found in by.items() if found]
     if not by["recommended"]:
         lead = f"No method of explanation can be recommended for {best}"
         grade = "use with care" if by["use with care"] else "fails"
     else:
         lead, grade = f"Of {len(mine)} methods, {len(by['recommended'])} can be recommended for {best}", "recommended"
-    return grade, f"{lead}. {'; '.join(told)}."
+    return grade, f"{lead}. {' '.join(told)}"
 
 
 def _failed(rows: Sequence[Row]) -> list[dict[str, Any]]:

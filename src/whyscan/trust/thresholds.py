@@ -32,7 +32,8 @@ FEWEST = Threshold(
 )
 DETECTABLE = Threshold(
     0.5,
-    "'No difference' is said only where an effect of this size would have shown with 80 % power.",
+    "'No difference' is said only where an effect of this size would have shown with 80 % power; and a method 'fails' "
+    "for want of faithfulness only where the whole interval of its lead is smaller.",
     "Cohen's medium effect; it takes 34 pairs. Fewer scans cannot tell 'none' from 'not seen'.",
 )
 ERRORS = Threshold(

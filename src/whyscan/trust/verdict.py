@@ -211,8 +211,17 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
     if word == "more":
         return [line], [], []
     if word in ("less", "none"):
-        than = "worse than" if word == "less" else "no better than"
-        reason = f"{said} is {than} {names.title(null)} ({answer.plainly(tested)})"
+        sure = word == "less" or _surely_small(tested)
+        than = "worse than" if word == "less" else "no better than" if sure else "not surely better than"
+        told = answer.points(tested) if metric == names.ENERGY else answer.plainly(tested)
+        reason = f"{said} is {than} {names.title(null)} ({told})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
-        return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
+        return ([line], [reason], []) if sure and said == "faithfulness" else ([line], [], [reason])
     return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]
+
+
+def _surely_small(found: Difference) -> bool:
+    """Whether even the high end of the interval, in units of the spread, is less than a medium effect."""
+    if not found.value:
+        return True
+    return found.effect * found.high / found.value < thresholds.DETECTABLE.value

@@ -140,11 +140,11 @@ def _sentence(
     best: str, weak: str, ours: Finding, theirs: Finding, whole: Difference, right: Difference, chance: float | None
 ) -> str:
     told = [
-        f"Of the positive attribution, {best} puts {answer.percent(ours.value)} into the tumour and {weak} "
-        f"{answer.percent(theirs.value)}, on the same scans ({answer.points(whole)})."
+        f"Of the positive attribution, {best} puts {answer.percent(ours.value, 1)} into the tumour and {weak} "
+        f"{answer.percent(theirs.value, 1)}, on the same scans ({answer.points(whole)})."
     ]
     if chance is not None:
-        told.append(f"An even spread would put {answer.percent(chance)} there.")
+        told.append(f"An even spread would put {answer.percent(chance, 1)} there.")
     told.append(_reading(weak, whole, right))
     return " ".join(told)
 
