@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from whyscan.errors import BadInput
-from whyscan.trust.checklists import CHECKLISTS, Checklist, Item
+from whyscan.trust.checklist_item import Item
+from whyscan.trust.checklists import CHECKLISTS, Checklist
 
 Status = Literal["evidence", "in part", "to attest"]
 
