@@ -140,7 +140,8 @@ def explain(
     scans: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("--out", help="A folder for one NPZ and one PNG per scan and method.")],
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="gradcam, lime, shap, ...: see `whyscan methods`; repeatable.")
+        list[str] | None,
+        typer.Option("--method", help="gradcam if left out; repeatable. `whyscan methods` marks the recommended ones."),
     ] = None,
     layers: Annotated[
         str | None, typer.Option("--layers", help="all, last, final, or a layer's name; by default the method's own.")
@@ -319,7 +320,10 @@ def trust(
     data: Annotated[
         Path | None, typer.Option("--data", help="The run's data set; by default where it lay on this machine.")
     ] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", help="Repeatable; see `whyscan methods`.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="Repeatable; by default the recommended of `whyscan methods` and familiar ones."),
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Models of the run, the best first; by default best and weak.")
     ] = None,
