@@ -2,20 +2,22 @@
 
     python benchmarks/phantoms.py OUT
 
-Trains one small network in each of the worlds of `whyscan.study.worlds` (some minutes; what is finished is not made
-again), looks for scans on which the reason for the answer can be proved, explains them by every method, asks every
-metric, and writes OUT/table.csv, OUT/phantoms.csv and OUT/phantoms.md. The truth itself, drawn as a map, and the maps
-that know nothing of the model are judged beside the methods: a metric that does not prefer the truth to them is no
-judge of the methods. And the scans with a cue are explained for the model of the first world too, which never saw one:
-a map that points at the cue there as well shows the scan.
+Trains one small network in each of the worlds of `whyscan.study.worlds` (some minutes; networks and scans that are
+finished are not made again), looks for scans on which the reason for the answer can be proved, explains them by every
+method, asks every metric, and writes OUT/table.csv, OUT/phantoms.csv and OUT/phantoms.md. The truth itself, drawn as a
+map, and the maps that know nothing of the model are judged beside the methods: a metric that does not prefer the truth
+to them is no judge of the methods. And the scans with a cue are explained for the model of the first world too, which
+never saw one: a map that points at the cue there as well shows the scan.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,23 +59,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     tried: dict[str, tuple[int, int]] = {}
 
+    @cache
     def trained(world: World) -> Classifier:
         say(f"{world.name}: training")
         folder = asked.out / world.name.replace(" ", "-")
         return world_model(folder, world, seed=asked.seed, per_class=asked.per_class, epochs=asked.epochs)
 
-    unaware = trained(next(world for world in WORLDS if world.shortcut is None))
+    plain = next(world for world in WORLDS if world.shortcut is None)
     for world in (each for each in WORLDS if not asked.world or each.name in asked.world):
-        model = unaware if world.shortcut is None else trained(world)
+        model = trained(world)
         found, count = proofs(model, world, range(FIRST_SEED, FIRST_SEED + asked.scans))
         tried[world.name] = len(found), count
         say(f"{world.name}: the reason is proved on {len(found)} of {count} scans")
         methods = usable(model, asked.method or list(METHODS))
         for number, proof in enumerate(found[: asked.scans]):
             settings = TrustSettings(methods=methods, evaluations=300, seed=asked.seed)
-            rows += judged(model, world, proof, settings, sturdy=number < asked.sturdy)
-            if world.local and world.shortcut:
-                rows += list(control(unaware, world, proof, settings))
+            sturdy = number < asked.sturdy
+            kept = piece(asked.out, world, model, proof, settings, sturdy=sturdy)
+            if not kept.is_file():
+                fresh = judged(model, world, proof, settings, sturdy=sturdy)
+                if world.local and world.shortcut:
+                    fresh += list(control(trained(plain), world, proof, settings))
+                table.write(kept, fresh)
+            rows += table.read(kept)
             say(f"{world.name}: {number + 1} of {min(len(found), asked.scans)}")
     asked.out.mkdir(parents=True, exist_ok=True)
     table.write(asked.out / "table.csv", rows)
@@ -81,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     files.write_rows(asked.out / "phantoms.csv", summary, tuple(summary[0]) if summary else ())
     (asked.out / "phantoms.md").write_text(text(rows, tried), encoding="utf-8")
     say(str(asked.out / "phantoms.md"))
+
+
+def piece(out: Path, world: World, model: Classifier, proof: Proof, settings: TrustSettings, *, sturdy: bool) -> Path:
+    """Where one scan's rows are kept: another file for whatever else would give other rows."""
+    made_from = f"{model.hash} {proof.scan.content} {proof.target} {settings} {sturdy}"
+    return out / world.name.replace(" ", "-") / "judged" / f"{zlib.crc32(made_from.encode()):08x}.csv"
 
 
 def judged(model: Classifier, world: World, proof: Proof, settings: TrustSettings, *, sturdy: bool) -> list[Row]:

@@ -16,6 +16,12 @@ FIGURES = [
     {"kind": "profiles", "title": "t", "x": "depth", "note": "", "panels": [
         {"title": "energy", "series": [{"name": "x", "x": [0, 1], "y": [0, 1], "low": [0, 0.9], "high": [0.1, 1]}]}]},
     {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[1, -0.9], [-0.9, None]], "note": ""},
+    {"kind": "dots", "title": "t", "unit": "share", "reference": 0.05, "reference_name": "even", "percent": True,
+     "entries": [{"label": "a", "value": 0.3, "low": 0.2, "high": 0.4}]},
+    {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 2.5], [-2.5, None]], "digits": 1,
+     "sure": [[False, True], [True, False]], "unit": "points"},
+    {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 0.0], [0.0, None]],
+     "sure": [[False, False], [False, False]], "unit": "points"},
 ]  # fmt: skip
 
 
@@ -26,16 +32,32 @@ def document():
     card = {"kind": "card", "title": "Scorecard", "columns": ["", "Guideline", "Asks", "Status", "What"], "note": "",
             "rows": [["G1", "Understandability", "Is it?", "missing", "A person must."]]}  # fmt: skip
     questions = [
-        {"number": n, "question": f"Question {n}?", "verdict": "too few to tell", "sentence": f"Sentence {n} <b>.",
+        {"number": n, "question": f"Question {n}?", "verdict": "too few to tell", "short": f"Short {n} <i>.",
+         "sentence": f"Sentence {n} <b>.\nAnd of the other model.",
          "evidence": [line], "parts": [["part", "no"]], "notes": ["note"],
-         "figure": (FIGURES * 2)[n - 1] if n < 7 else card}
+         "figure": (FIGURES[:3] * 2)[n - 1] if n < 7 else card, "more": [FIGURES[0]] if n == 2 else []}
         for n in range(1, 8)
     ]  # fmt: skip
-    method = {"model": "strong", "method": "lime", "grade": "fails", "reasons": ["fails sanity: 0.9"],
-              "evidence": [line], "states": {"usable": 3, "blank": 2}}  # fmt: skip
+    methods = [
+        {"model": "strong", "method": name, "title": name.upper(), "grade": grade, "misses": missed, "reasons": reasons,
+         "evidence": [line], "states": {"usable": 3, "blank": 2}}
+        for name, grade, missed, reasons in (("lime", "fails", ["lesion"], ["fails sanity: 0.9", "and unstable"]),
+                                             ("rise", "recommended", [], []), ("own", "use with care", None, ["x"]))
+    ]  # fmt: skip
+    places = [
+        {"model": "strong", "method": name, "metric": metric, "outcome": outcome, "label": label, "value": 0.125,
+         "low": 0.1, "high": None if outcome == "wrong" else 0.15, "chance": 0.02, "n": 7}
+        for name in ("null: centre", "lime")
+        for metric, outcome, label in (("energy in lesion", "all", "all"), ("energy in lesion", "wrong", "all"),
+                                       ("energy in lesion", "all", "glioma"), ("auc", "all", "all"))
+    ]  # fmt: skip
+    comparison = {"metric": "sensitivity-n", "model": "strong", "question": "Which is more faithful?",
+                  "sentence": "None surely <b>.", "evidence": [line], "figure": FIGURES[4]}  # fmt: skip
     return {
         "headline": "No method of explanation can be recommended for strong.", "grade": "fails", "scans": 60,
-        "groups": 58, "methods": [method], "nulls": ["null: centre"], "questions": questions, "sampling": "by class",
+        "groups": 58, "methods": methods, "comparisons": [comparison], "localisation": places,
+        "titles": {"lime": "LIME", "null: centre": "a bump"}, "nulls": ["a bump"], "questions": questions,
+        "sampling": "by class",
         "failed": [{"model": "strong", "method": "lime", "metric": "road", "reason": "at /home/jane/x/y.npz",
                     "count": 2}],
         "thresholds": {"sane": {"value": 0.5, "decides": "Above.", "reason": "Because."}},
@@ -58,11 +80,29 @@ def test_the_verdict_stands_before_any_picture(report):
 def test_seven_answers_each_with_a_figure_or_a_card(report):
     trust = report[report.index('<section id="trust">') : report.index('<section id="gallery">')]
     for n in range(1, 8):
-        assert f"Sentence {n} &lt;b&gt;." in trust
-    assert trust.count("<svg") == 6 and "A person must." in trust
+        assert f"Sentence {n} &lt;b&gt;." in trust and f"Short {n} &lt;i&gt;." in trust
+        assert f"Short {n} &lt;i&gt;." in report[: report.index('<section id="audit">')]
+    # one a question but the last, one more for the second, and one of method against method
+    assert trust.count("<svg") == 8 and "A person must." in trust
     assert "+10.0 points" in trust and "+5.0 points to +15.0 points" in trust and "&lt; 0.001" in trust
     assert "−0.800 (Cohen&#39;s dz)" in trust
     assert "/home/jane" not in report
+
+
+def test_methods_stand_by_grade_with_what_they_miss_on_phantoms(report):
+    table = report[report.index("<h4>strong</h4>") : report.index("the figures behind these verdicts")]
+    assert table.index("recommended") < table.index("use with care") < table.index("fails")
+    assert ">none<" in table and ">lesion<" in table and ">not asked<" in table
+    assert "<li>fails sanity: 0.9</li><li>and unstable</li>" in table and "2 blank" in table
+
+
+def test_where_the_maps_lie_is_a_table_with_chance_and_the_nulls_last(report):
+    places = report[report.index('id="places"') : report.index("other figures of the same maps")]
+    assert places.index("An even spread") < places.index(">LIME<") < places.index("a bump")
+    assert "12.5 %" in places and "10.0 to 15.0" in places and "2.0 %" in places and ">glioma<" in places
+    other = report[report.index("other figures of the same maps") :]
+    assert "0.12" in other[: other.index("</details>")]
+    assert "None surely &lt;b&gt;." in report and "Which is more faithful?" in report
 
 
 def test_no_trust_is_told(report, tmp_path):
@@ -71,7 +111,7 @@ def test_no_trust_is_told(report, tmp_path):
     assert 'id="trust"' not in text and "whyscan trust" in text
 
 
-@pytest.mark.parametrize("data", FIGURES, ids=lambda data: data["kind"])
+@pytest.mark.parametrize("data", FIGURES, ids=lambda data: f"{data['kind']} {data.get('unit', '')}")
 def test_charts_draw_what_they_are_given(data):
     assert charts.chart(data) is not None
     assert charts.chart({"kind": data["kind"]}) is None

@@ -107,6 +107,15 @@ def test_settings_that_cannot_serve_are_refused() -> None:
             TrustSettings(**wrong)
 
 
+def test_budgets_go_to_the_methods_that_have_one() -> None:
+    settings = TrustSettings(evaluations="auto", masks=80)
+    assert settings.samples("lime") == settings.samples("shap") == "auto"
+    assert settings.samples("rise") == 80 and settings.samples("gradcam") is None
+    for wrong in ({"evaluations": "plenty"}, {"masks": 3}, {"masks": "auto"}):
+        with pytest.raises(BadInput):
+            TrustSettings(**wrong)
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRun):
         whyscan.trust(tmp_path)

@@ -23,7 +23,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "items"), [("claim", 44), ("tripod-ai", 27), ("future-ai", 30)])
+@pytest.mark.parametrize(("name", "items"), [("claim", 44), ("tripod-ai", 52), ("future-ai", 30)])
 def test_every_item_is_there_once(name, items):
     checklist = find_checklist(name)
     assert len({item.number for item in checklist.items}) == len(checklist.items) == items
@@ -68,3 +68,24 @@ def test_what_only_people_know_stays_theirs(folder):
 def test_an_unknown_checklist():
     with pytest.raises(BadInput, match="claim, tripod-ai, future-ai"):
         find_checklist("iso")
+
+
+PUBLISHED = {
+    "claim": " ".join(str(n) for n in range(1, 45)),
+    "tripod-ai": "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "
+    "18a 18b 18c 18d 18e 18f 19 20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c",
+    "future-ai": "F1 F2 F3 Un1 Un2 Un3 Un4 T1 T2 T3 T4 T5 T6 Us1 Us2 Us3 Us4 Us5 R1 R2 R3 E1 E2 G1 G2 G3 G4 G5 G6 G7",
+}
+"""As they are numbered where they were published."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_items_have_their_published_numbers_in_their_order(name):
+    assert [item.number for item in find_checklist(name).items] == PUBLISHED[name].split()
+
+
+@pytest.mark.parametrize("name", CHECKLISTS)
+def test_it_says_which_version_from_where_and_what_was_not_checked(name, tmp_path):
+    checklist = find_checklist(name)
+    written = text(checklist, fill(checklist, tmp_path))
+    assert checklist.version in written and f"<{checklist.source}>" in written and "was not compared" in written

@@ -29,7 +29,7 @@ def test_looks_elsewhere_even_where_both_are_right():
     assert parts(found) == {"on all scans": "more", "where both are right": "more"}
     difference = next(each for each in found.evidence if each.name.startswith("difference, 60"))
     assert difference.low < 0.15 < difference.high and difference.p < 0.001
-    assert "5 %" in found.sentence  # the chance level
+    assert "5.0 %" in found.sentence  # the chance level
 
 
 def test_less_accurate_is_not_looking_elsewhere():
@@ -80,8 +80,17 @@ def test_layers():
     assert found.verdict == "yes"
     assert "20 of 160 layer maps are blank (20 × negative everywhere)" in found.sentence
     assert "conv4 (layer 4 of 4)" in found.sentence
-    ends = next(each for each in found.evidence if each.name == f"{BEST}: energy in lesion, last layer less first")
+    ends = next(
+        each
+        for each in found.evidence
+        if each.name == f"{BEST}: share of positive weight in the tumour, last layer less first"
+    )
     assert ends.low < 0.3 < ends.high and ends.n == 20
+    # layers of four depths against each other, and the last layers of the two models, each corrected for their number
+    pairs = [each for each in found.evidence if "less layer" in each.name]
+    assert len(pairs) == 6 and all(each.correction == "Holm" and each.corrected >= each.p for each in pairs)
+    assert parts(found)[f"share of positive weight in the tumour of the last layer, {BEST} against {WEAK}"] == "more"
+    assert found.short.startswith(f"The last layer of {BEST} looks at the tumour more than the first.")
     assert layers(planted.layered(n=120, rise=0.0, blank_first=False), BEST, WEAK).verdict == "no"
     assert layers(planted.layered(n=5, rise=0.0), BEST, WEAK).verdict == "too few to tell"
     assert layers(planted.rows(n=5), BEST, WEAK).verdict == "not measured"
@@ -127,7 +136,7 @@ def test_every_answer_is_json_and_no_p_value_stands_alone():
         json.dumps(document, allow_nan=False)
         for line in document["evidence"]:
             assert line["p"] is None or (line["low"] is not None and line["high"] is not None)
-        assert document["figure"]
+        assert document["figure"] and document["short"].endswith(".")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -80,6 +81,24 @@ def test_a_method_no_more_faithful_than_chance_fails():
     assert found.grade == "fails" and "faithfulness is" in found.reasons[0]
 
 
+def test_a_lead_that_may_be_there_asks_for_care_and_one_that_is_surely_small_fails():
+    rng = np.random.default_rng(0)
+    for lead, grade, said in ((0.3, "use with care", "not surely better"), (0.0, "fails", "no better")):
+        rows = planted.rows(n=38)
+        drawn = iter(lead * 0.1 + 0.1 * (x - x.mean()) / x.std() for x in [rng.normal(0, 1, 38)])
+        values = iter(next(drawn))
+        rows = [
+            dataclasses.replace(row, value=0.0)
+            if (row.method, row.metric) == ("null: random", "sensitivity-n")
+            else dataclasses.replace(row, value=float(next(values)))
+            if (row.model, row.method, row.metric) == (BEST, "lime", "sensitivity-n")
+            else row
+            for row in rows
+        ]
+        found = grades(rows)[BEST, "lime"]
+        assert found.grade == grade and said in found.reasons[0], found.reasons
+
+
 def test_what_was_not_measured_is_never_recommended():
     for metric in ("sensitivity-n", "randomisation similarity", "flip consistency", "energy in lesion"):
         found = grades(change(planted.rows(), metric, value=None, status="skipped", reason="x"))
@@ -104,6 +123,24 @@ def test_few_scans_are_never_recommended():
 def test_missing_the_tumour_asks_for_care_and_blank_maps_fail():
     assert grades(change(planted.rows(), "energy in lesion", value=0.05))[BEST, "lime"].grade == "use with care"
     assert grades(change(planted.rows(), "blank", value=1.0))[BEST, "lime"].grade == "fails"
+
+
+def test_too_few_evaluations_ask_for_more_and_are_no_failure_of_the_method():
+    rows = planted.rows()
+    unsettled = [
+        dataclasses.replace(row, metric="converged", value=0.0)
+        for row in rows
+        if row.metric == "blank" and row.method == "lime"
+    ]
+    found = grades([*rows, *unsettled])
+    assert found[BEST, "lime"].grade == "use with care" and found[BEST, "lime"].states == {"not converged": 60}
+    assert found[BEST, "lime"].reasons == ("100 % of its explanations had not settled within their evaluations",)
+    assert found[BEST, "gradcam"].grade == "recommended"
+
+
+def test_what_more_evaluations_would_not_mend_comes_first():
+    (found,) = explained(explanation(**{"converged": 0.0, "tissue: background": 0.6}))
+    assert found.state == "off-tissue"
 
 
 def test_cues():

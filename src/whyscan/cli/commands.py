@@ -140,7 +140,8 @@ def explain(
     scans: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option("--out", help="A folder for one NPZ and one PNG per scan and method.")],
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="gradcam, lime, shap, ...: see `whyscan methods`; repeatable.")
+        list[str] | None,
+        typer.Option("--method", help="gradcam if left out; repeatable. `whyscan methods` marks the recommended ones."),
     ] = None,
     layers: Annotated[
         str | None, typer.Option("--layers", help="all, last, final, or a layer's name; by default the method's own.")
@@ -274,9 +275,12 @@ def methods(json: Json = False) -> None:
         return
     for row in table:
         needs = "the network" if row["white_box"] else "answers only"
+        finds = "not asked" if row["finds"] is None else ", ".join(row["finds"]) or "none"
         settings = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
         console.say(
-            f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})", f"  {settings}"
+            f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})",
+            f"  planted reasons found: {finds}{' (recommended)' if row['recommended'] else ''}",
+            f"  {settings}",
         )
 
 
@@ -316,7 +320,10 @@ def trust(
     data: Annotated[
         Path | None, typer.Option("--data", help="The run's data set; by default where it lay on this machine.")
     ] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", help="Repeatable; see `whyscan methods`.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="Repeatable; by default the recommended of `whyscan methods` and familiar ones."),
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Models of the run, the best first; by default best and weak.")
     ] = None,
@@ -324,7 +331,10 @@ def trust(
     layered: Annotated[int, typer.Option("--layered", min=0, help="On how many every layer is measured.")] = 60,
     faithful: Annotated[int, typer.Option("--faithful", min=0, help="On how many faithfulness is measured.")] = 40,
     sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
-    samples: Annotated[int, typer.Option("--samples", min=50, help="Evaluations that LIME and SHAP share.")] = 300,
+    samples: Annotated[
+        str, typer.Option("--samples", help="Evaluations that LIME and SHAP share; auto: until they have settled.")
+    ] = "300",
+    masks: Annotated[int, typer.Option("--masks", min=50, help="Masked scans that RISE asks about.")] = 500,
     engine: Annotated[str | None, typer.Option("--engine", help="For perturbed scans: fast or float32.")] = None,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
@@ -335,12 +345,14 @@ def trust(
     """Judge the explanations: are they true, do they hold, do they mean what people think?"""
     with console.exits(json), console.bars() as progress:
         from whyscan import api
+        from whyscan.study.options import parse
 
         _own_process()
         given: dict[str, Any] = {"methods": tuple(method)} if method else {}
         given |= {"engine": engine} if engine else {}
         settings = api.TrustSettings(
-            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, evaluations=samples, seed=seed, **given
+            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, masks=masks, seed=seed,
+            evaluations=parse({"samples": samples})["samples"], **given,
         )  # fmt: skip
         found = api.trust(
             run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress
@@ -350,7 +362,8 @@ def trust(
         return
     console.say(found["headline"], "")
     for each in found["questions"]:
-        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['sentence']}")
+        told = each["sentence"].replace("\n", "\n   ")
+        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['short']}", f"   {told}")
     console.say("", f"table:  {run / 'trust' / 'table.csv'}", f"report: {run / 'report.html'}")
 
 

@@ -25,6 +25,7 @@ from whyscan.explain.gradients.integrated import IntegratedGradients
 from whyscan.explain.gradients.rollout import AttentionRollout
 from whyscan.explain.gradients.saliency import InputXGradient, Saliency
 from whyscan.explain.gradients.smoothgrad import SmoothGrad
+from whyscan.explain.recommended import FOUND, RECOMMENDED
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
@@ -299,7 +300,9 @@ def find_method(name: str) -> Method:
 
 
 def describe() -> list[dict[str, Any]]:
-    """The table as plain data: name, title, what it needs, its reading, and its settings with their defaults."""
+    """The table as plain data: name, title, what it needs, its reading, which planted reasons it found (None: not
+    asked), whether it is recommended for that, and its settings with their defaults.
+    """
     return [
         {
             "name": name,
@@ -308,6 +311,8 @@ def describe() -> list[dict[str, Any]]:
             "white_box": method.white_box,
             "layered": method.layered,
             "reading": method.reading,
+            "finds": list(FOUND[name]) if name in FOUND else None,
+            "recommended": name in RECOMMENDED,
             "settings": settings_table(method.explainer()),
         }
         for name, method in METHODS.items()

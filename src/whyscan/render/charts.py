@@ -30,7 +30,8 @@ def dots(data: Mapping[str, Any]) -> Figure:
     """One line a label, a dot with its interval for each series.
 
     Args:
-        data: entries (label, value, low, high, series, perhaps chance), unit, reference: where a line is drawn.
+        data: entries (label, value, low, high, series, perhaps chance), unit, reference: where a line is drawn, and
+            reference_name: what it is; percent: whether values are shares.
     """
     entries: Sequence[Mapping[str, Any]] = data["entries"]
     labels = list(dict.fromkeys(str(each["label"]) for each in entries))
@@ -49,6 +50,12 @@ def dots(data: Mapping[str, Any]) -> Figure:
         axis.plot(value, y, linestyle="", marker=MARKS[number % len(MARKS)], markersize=5, color=colour, label=name)
     if data.get("reference") is not None:
         axis.axvline(float(data["reference"]), color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        axis.annotate(
+            str(data.get("reference_name") or ""), (float(data["reference"]), 1), xycoords=("data", "axes fraction"),
+            xytext=(3, 2), textcoords="offset points", ha="left", va="bottom", fontsize=7.5, color=INK,
+        )  # fmt: skip
+    if data.get("percent"):
+        axis.xaxis.set_major_formatter(_percent)
     axis.set_yticks(range(len(labels)), ["\n".join(figures._plain(part) for part in line) for line in lines])
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.set_xlabel(str(data.get("unit") or ""))
@@ -78,29 +85,51 @@ def profiles(data: Mapping[str, Any]) -> Figure:
         figures._text(axis, str(panel["title"]), size=9)
         axis.set_xlabel(str(data.get("x") or ""))
         figures._quiet(axis)
+        if panel.get("percent"):
+            axis.yaxis.set_major_formatter(_percent)
     _legend(figure, axes[0], names)
     return figure
 
 
 def matrix(data: Mapping[str, Any]) -> Figure:
-    """A square of numbers from -1 to 1, shaded by their size; what was not measured is left white."""
+    """A square of numbers, shaded by their size; what was not measured is left white.
+
+    Args:
+        data: names, values, unit; perhaps digits (2), and sure: cells that are told from 0, which are bold and alone
+            are shaded. Without it numbers are correlations, shaded from -1 to 1.
+    """
     names = [shorten(str(name), 22, placeholder="…") for name in data["names"]]
     values = np.array([[np.nan if cell is None else float(cell) for cell in row] for row in data["values"]])
-    figure = figures._figure(max(5.6, 0.62 * len(names) + 1.9), 0.5 * len(names) + 1.3)
+    sure = np.array(data["sure"], bool) if data.get("sure") else np.ones(values.shape, bool)
+    reach = 1.0 if not data.get("sure") else max(float(np.nanmax(np.abs(values), initial=0.0)), 1e-12)
+    figure = figures._figure(max(5.6, 0.62 * len(names) + 2.2), max(0.5 * len(names), 1.0) + 1.5)
     axis = figure.subplots()
     shades = LinearSegmentedColormap.from_list("shades", ["#d98324", "#ffffff", VALIDATION])
-    axis.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=-1, vmax=1)
+    axis.imshow(np.ma.masked_invalid(np.where(sure, values, np.nan)), cmap=shades, vmin=-reach, vmax=reach, aspect=0.8)
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
             # on a shaded cell, so never the page's own ink, which is light on a dark page
-            colour = "#ffffff" if abs(value) > 0.75 else "#101418"
-            axis.text(j, i, f"{value:.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, color=colour)
+            shaded = "#ffffff" if abs(value) > 0.75 * reach else "#101418"
+            axis.text(
+                j, i, _signed(value, int(data.get("digits", 2))), ha="center", va="center", fontsize=7,
+                color=shaded if sure[i, j] else INK, weight="bold" if sure[i, j] and data.get("sure") else "normal",
+            )  # fmt: skip
     axis.set_xticks(range(len(names)), [figures._plain(name) for name in names], rotation=35, ha="right", fontsize=8)
     axis.set_yticks(range(len(names)), [figures._plain(name) for name in names], fontsize=8)
+    axis.set_xlabel(str(data.get("unit") or ""), fontsize=8, color=INK)
     axis.tick_params(colors=INK, length=0)
     for side in axis.spines.values():
         side.set_visible(False)
     return figure
+
+
+def _signed(value: float, digits: int) -> str:
+    """Rounded, with a minus sign; what rounds to 0 has none."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def _percent(value: float, _: float) -> str:
+    return f"{100 * value:.3g} %".replace("-", "−")
 
 
 def _legend(figure: Figure, axis: Axes, names: Sequence[str]) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from whyscan.render import charts, figures
+from whyscan.report import located
 from whyscan.report.words import Figure, p_value, private
 
 GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
 WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
 """An answer is no merit: yes and no have one colour. What is missing has another."""
-STATES = ("usable", "blank", "constant", "fails sanity", "unstable", "not converged", "off-tissue", "not measured")
+STATES = ("blank", "constant", "fails sanity", "unstable", "off-tissue", "not converged", "not measured")
+"""What can be wrong with an explanation, worst first."""
 
 
 def section(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,10 +26,11 @@ def section(document: Mapping[str, Any]) -> dict[str, Any]:
         "scans": document.get("scans", 0),
         "groups": document.get("groups", 0),
         "sampling": private(str(document.get("sampling") or "")),
-        "methods": [_method(each) for each in document.get("methods") or []],
-        "states": STATES,
+        "models": _models(document),
         "nulls": [str(name) for name in document.get("nulls") or []],
         "failed": [{**each, "reason": private(str(each.get("reason", "")))} for each in document.get("failed") or []],
+        "comparisons": [_comparison(each) for each in document.get("comparisons") or []],
+        "places": located.tables(document.get("localisation") or [], document.get("titles") or {}),
         "questions": [_question(each) for each in document.get("questions") or []],
         "thresholds": [(name, each) for name, each in (document.get("thresholds") or {}).items()],
     }
@@ -39,21 +42,54 @@ def headline(document: Mapping[str, Any]) -> dict[str, Any]:
         "level": GRADES.get(str(document.get("grade")), "note"),
         "verdict": str(document.get("headline") or ""),
         "words": [
-            (int(each["number"]), str(each["question"]), str(each["verdict"]), WORDS.get(str(each["verdict"]), "note"))
+            (
+                int(each["number"]),
+                str(each["question"]),
+                str(each["verdict"]),
+                WORDS.get(str(each["verdict"]), "note"),
+                private(str(each.get("short") or "")),
+            )
             for each in document.get("questions") or []
         ],
     }
 
 
+def _models(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each model's methods, the best grade first."""
+    methods = [_method(each) for each in document.get("methods") or []]
+    order = list(GRADES)
+    names = list(dict.fromkeys(each["model"] for each in methods))
+    return [
+        {"name": name, "methods": sorted((each for each in methods if each["model"] == name),
+                                         key=lambda each: order.index(each["grade"]) if each["grade"] in order else 9)}
+        for name in names
+    ]  # fmt: skip
+
+
 def _method(each: Mapping[str, Any]) -> dict[str, Any]:
     states = each.get("states") or {}
+    misses = each.get("misses")
     return {
         "model": str(each["model"]),
         "method": str(each["method"]),
+        "title": str(each.get("title") or each["method"]),
         "grade": str(each["grade"]),
         "level": GRADES.get(str(each["grade"]), "note"),
         "reasons": [str(reason) for reason in each.get("reasons") or []],
-        "states": [int(states.get(state, 0)) for state in STATES],
+        "usable": int(states.get("usable", 0)),
+        "all": sum(int(n) for n in states.values()),
+        "states": [f"{states[state]} {state}" for state in STATES if states.get(state)],
+        "misses": "not asked" if misses is None else ", ".join(str(name) for name in misses) or "none",
+        "evidence": [_line(line) for line in each.get("evidence") or []],
+    }
+
+
+def _comparison(each: Mapping[str, Any]) -> dict[str, Any]:
+    data = each.get("figure") or {}
+    return {
+        "question": str(each["question"]),
+        "sentence": private(str(each["sentence"])),
+        "charts": _charts([data], str(each["question"])),
         "evidence": [_line(line) for line in each.get("evidence") or []],
     }
 
@@ -65,13 +101,12 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "question": str(each["question"]),
         "verdict": str(each["verdict"]),
         "level": WORDS.get(str(each["verdict"]), "note"),
-        "sentence": private(str(each["sentence"])),
+        "short": private(str(each.get("short") or "")),
+        "lines": private(str(each["sentence"])).split("\n"),
         "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
         "notes": [str(note) for note in each.get("notes") or []],
         "evidence": [_line(line) for line in each.get("evidence") or []],
-        "chart": _chart(data, int(each["number"])),
-        "title": str(data.get("title") or ""),
-        "note": str(data.get("note") or ""),
+        "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
     }
 
@@ -79,17 +114,23 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
 def _card(data: Mapping[str, Any]) -> dict[str, Any]:
     rows = [[private(str(cell)) for cell in row] for row in data.get("rows") or []]
     return {
+        "title": str(data.get("title") or ""),
+        "note": str(data.get("note") or ""),
         "columns": [str(each) for each in data.get("columns") or []],
         "rows": [(row, WORDS.get(row[3], "note")) for row in rows],
     }
 
 
-def _chart(data: Mapping[str, Any], number: int) -> Markup | None:
-    drawn = charts.chart(data)
-    if drawn is None:
-        return None
-    told = f"Question {number}. {data.get('title') or ''}: {_told(data)}"
-    return Markup(figures.to_svg(drawn, name=told))
+def _charts(found: Sequence[Mapping[str, Any]], whose: str) -> list[dict[str, Any]]:
+    """Those that have something to draw: the picture, its title, and a line below."""
+    told: list[dict[str, Any]] = []
+    for data in found:
+        drawn = charts.chart(data)
+        if drawn is not None:
+            title = str(data.get("title") or "")
+            svg = figures.to_svg(drawn, name=f"{whose}. {title}: {_told(data)}")
+            told.append({"picture": Markup(svg), "title": title, "note": str(data.get("note") or "")})
+    return told
 
 
 def _told(data: Mapping[str, Any]) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from whyscan.checks import one_of
 from whyscan.errors import BadInput
 from whyscan.explain.methods import find_method, settings_table
+from whyscan.explain.recommended import RECOMMENDED
 from whyscan.models.compiled import Engine
 from whyscan.study.settings import check_seed
 
 SHARED = ("lime", "shap")
 """Superpixel methods, which share their perturbed scans and whose signs can be compared."""
-USUAL = ("gradcam", "layercam", "integrated_gradients", "guided_backprop", "lime", "shap", "occlusion")
+FAMILIAR = ("gradcam", "layercam", "integrated_gradients", "lime", "shap")
+"""What people show each other, and so what has to be judged, whatever the phantom benchmark found."""
+USUAL = (*FAMILIAR, *RECOMMENDED)
+"""The familiar methods, and those that found every planted reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class TrustSettings:
         layered: on how many of them Grad-CAM of every layer is measured too.
         faithful: on how many of them faithfulness is measured.
         sturdy: on how many of them robustness and sanity are measured.
-        evaluations: perturbed scans that LIME and SHAP share, per scan and model.
+        evaluations: perturbed scans that LIME and SHAP share, per scan and model. As many as they take by default: what
+            people look at is judged. "auto" is until their strongest superpixels have settled, some four times as dear.
+        masks: masked scans that RISE asks about, per scan and model; its own default too.
         seed: of all that is drawn.
         engine: "fast" (where it agrees with float32 on the scan at hand) or "float32", for perturbed scans.
     """
@@ -41,13 +47,16 @@ class TrustSettings:
     layered: int = 60
     faithful: int = 40
     sturdy: int = 6
-    evaluations: int = 300
+    evaluations: int | Literal["auto"] = 300
+    masks: int = 500
     seed: int = 0
     engine: Engine = "fast"
 
-    def samples(self, method: str) -> int | None:
+    def samples(self, method: str) -> int | Literal["auto"] | None:
         """Of one explanation, for the methods that have a budget here."""
-        return self.evaluations if method in SHARED else None
+        if method in SHARED:
+            return self.evaluations
+        return self.masks if method == "rise" else None
 
     def options(self, *methods: str) -> dict[str, Any]:
         """What `explain_many` is given with methods that are explained together."""
@@ -64,7 +73,10 @@ class TrustSettings:
             raise BadInput("no method to judge", "at least one of `whyscan methods`", "add --method gradcam")
         for name in self.methods:
             find_method(name)
-        least = {"scans": 1, "layered": 0, "faithful": 0, "sturdy": 0, "evaluations": 50}
+        least = {"scans": 1, "layered": 0, "faithful": 0, "sturdy": 0, "evaluations": 50, "masks": 50}
         for name, fewest in least.items():
-            if getattr(self, name) < fewest:
-                raise BadInput(f"{name} = {getattr(self, name)}", f"{fewest} or more", f"raise {name}")
+            value = getattr(self, name)
+            if value == "auto" and name == "evaluations":
+                continue
+            if not isinstance(value, int) or value < fewest:
+                raise BadInput(f"{name} = {value!r}", f"{fewest} or more", f"raise {name}")

@@ -30,6 +30,7 @@ from whyscan.study.trust_scans import Chosen, choose
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.trust import table
 from whyscan.trust.layering import likeness
+from whyscan.trust.located import results
 from whyscan.trust.summary import summarise
 
 Say = Callable[[str], None]
@@ -153,7 +154,7 @@ def _clock(
     return Clock([], [], say)
 
 
-_MAKING = ("methods", "evaluations", "seed", "engine")
+_MAKING = ("methods", "evaluations", "masks", "seed", "engine")
 """The settings that a scan's rows are made from."""
 
 
@@ -218,6 +219,7 @@ def _write(
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
+    run.replace_results("trust", results(document["localisation"]))
     return document
 
 

@@ -58,11 +58,13 @@ class Answer:
     Attributes:
         number, question: which.
         verdict: the word.
-        sentence: the answer in plain words, with numbers and intervals.
+        sentence: the answer in plain words, with numbers and intervals; a line for each model.
+        short: the answer without its numbers, for whoever reads no further.
         evidence: what it rests on, and what else was found.
         parts: words for the parts of the question, where it has several.
         notes: what to beware of.
         figure: data of a chart: see `whyscan.render.charts`.
+        more: further charts, each with a title of its own.
     """
 
     number: int
@@ -73,6 +75,8 @@ class Answer:
     parts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     figure: Mapping[str, Any] | None = field(default=None)
+    more: tuple[Mapping[str, Any], ...] = ()
+    short: str = ""
 
     def row(self) -> dict[str, Any]:
         """For a JSON document: what is not a number is None."""
@@ -179,11 +183,23 @@ def enough(found: Difference) -> str:
 
 
 def dots(
-    title: str, unit: str, entries: Sequence[Mapping[str, Any]], *, reference: float | None = 0.0, note: str = ""
+    title: str,
+    unit: str,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    reference: float | None = 0.0,
+    reference_name: str = "",
+    percent: bool = False,
+    note: str = "",
 ) -> dict[str, Any]:
-    """A chart of dots with intervals; each entry has label, value, low, high and perhaps a series and a chance."""
+    """A chart of dots with intervals; each entry has label, value, low, high and perhaps a series and a chance.
+
+    Args:
+        reference, reference_name: where a line is drawn, and what it is.
+        percent: whether the values are shares, to be put in per cent.
+    """
     return {"kind": "dots", "title": title, "unit": unit, "entries": list(entries), "reference": reference,
-            "note": note}  # fmt: skip
+            "reference_name": reference_name, "percent": percent, "note": note}  # fmt: skip
 
 
 def dot(

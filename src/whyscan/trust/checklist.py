@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from whyscan.errors import BadInput
-from whyscan.trust.checklists import CHECKLISTS, Checklist, Item
+from whyscan.trust.checklist_item import Item
+from whyscan.trust.checklists import CHECKLISTS, Checklist
 
 Status = Literal["evidence", "in part", "to attest"]
 
@@ -68,7 +69,10 @@ def text(checklist: Checklist, lines: Sequence[Line], attested: Mapping[str, str
     head = [
         f"# {checklist.title}",
         "",
-        f"Items after {checklist.citation}. They are paraphrased here; the wording that counts is theirs.",
+        f"Items after {checklist.citation} (version: {checklist.version}). They are in our words; the wording that "
+        f"counts is theirs: <{checklist.source}>.",
+        "",
+        checklist.checked,
         "",
         f"Of {len(lines)} items this run has evidence for {count['evidence']}, in part for {count['in part']}, and "
         f"{count['to attest']} are for a person alone. Whether a study follows the guideline is for its authors and "

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from whyscan.explain.methods import METHODS
+
 ENERGY = "energy in lesion"
 ENERGY_CHANCE = "energy in lesion chance"
+NEGATIVE = "negative in lesion"
 POINTING = "pointing game"
+POINTING_CHANCE = "pointing game chance"
+RANK = "relevance rank"
 AUC = "auc"
 TISSUES = ("tumour", "brain", "border", "background")
 DELETION = "deletion auc"
@@ -28,10 +33,45 @@ DISCRIMINATIVE = "class discriminativeness"
 NULL = "null: "
 NULLS = ("edges", "random", "centre", "intensity")
 
+_SAID = {
+    ENERGY: "share of positive weight in the tumour",
+    AUC: "AUC of the map for the tumour",
+    POINTING: "peak in the tumour",
+    DISCRIMINATIVE: "how far maps of two classes differ",
+    BLANK: "share of blank maps",
+    GINI: "sparseness (Gini)",
+    ENTROPY: "spread (entropy)",
+    SEEDS: "agreement between seeds",
+    FLIPS: "agreement with the mirrored scan",
+    SENSITIVITY: "change under noise",
+    SENSITIVITY_N: "faithfulness (sensitivity-n)",
+    "tissue: tumour": "share of weight on the tumour",
+    "tissue: border": "share of weight on skull and scalp",
+    "tissue: background": "share of weight outside the head",
+}
+_NULLS = {
+    "edges": "an edge detector",
+    "random": "a map drawn by lot",
+    "centre": "a bump in the middle of the image",
+    "intensity": "the scan's own brightness",
+}
+
 
 def tissue(name: str) -> str:
     """The share of attribution on a tissue."""
     return f"tissue: {name}"
+
+
+def said(metric: str) -> str:
+    """What a metric measures, for readers; its name where it has no other."""
+    return _SAID.get(metric, metric)
+
+
+def title(method: str) -> str:
+    """What a method is called in headings, or what a null explanation is."""
+    if is_null(method):
+        return _NULLS.get(method.removeprefix(NULL), method)
+    return METHODS[method].title if method in METHODS else method
 
 
 def is_null(method: str) -> bool:

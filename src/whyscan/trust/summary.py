@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from whyscan.explain.recommended import misses
 from whyscan.trust import names, select, thresholds
 from whyscan.trust.answer import plain
+from whyscan.trust.located import located
 from whyscan.trust.questions.agreement import agreement
 from whyscan.trust.questions.cues import cues
 from whyscan.trust.questions.errors import errors
@@ -17,8 +19,10 @@ from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
 from whyscan.trust.table import Row
 from whyscan.trust.verdict import Judged, explained, judged
+from whyscan.trust.versus import versus
 
 GRADES = ("recommended", "use with care", "fails")
+_HEADS = {"recommended": "Recommended", "use with care": "To be used with care", "fails": "Failing"}
 
 
 def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -55,10 +59,15 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "scans": len({row.content for row in rows if row.content}),
         "groups": len({row.group for row in rows if row.group}),
         "models": present,
-        "methods": [asdict(each) for each in methods],
-        "nulls": sorted({row.method for row in rows if names.is_null(row.method)}),
+        "methods": [
+            asdict(each) | {"title": names.title(each.method), "misses": misses(each.method)} for each in methods
+        ],
+        "nulls": sorted({names.title(row.method) for row in rows if names.is_null(row.method)}),
+        "titles": {row.method: names.title(row.method) for row in rows},
         "failed": _failed(rows),
         "explanations": [asdict(each) for each in explained(select.main_rows(rows))],
+        "comparisons": [asdict(each) for each in versus(rows, best)],
+        "localisation": [asdict(each) for each in located(rows)],
         "questions": [each.row() for each in answers],
         "scorecard": [asdict(each) for each in card],
         "thresholds": {name: asdict(each) for name, each in thresholds.THRESHOLDS.items()},
@@ -73,14 +82,14 @@ def _headline(methods: Sequence[Judged], best: str | None) -> tuple[str, str]:
     mine = [each for each in methods if each.model == best]
     if not mine:
         return "not measured", "No explanation was judged: do not rely on any picture below."
-    by = {grade: [each.method for each in mine if each.grade == grade] for grade in GRADES}
-    told = [f"{', '.join(found)}: {grade}" for grade, found in by.items() if found]
+    by = {grade: [names.title(each.method) for each in mine if each.grade == grade] for grade in GRADES}
+    told = [f"{_HEADS[grade]}: {', '.join(found)}." for grade, found in by.items() if found]
     if not by["recommended"]:
         lead = f"No method of explanation can be recommended for {best}"
         grade = "use with care" if by["use with care"] else "fails"
     else:
         lead, grade = f"Of {len(mine)} methods, {len(by['recommended'])} can be recommended for {best}", "recommended"
-    return grade, f"{lead}. {'; '.join(told)}."
+    return grade, f"{lead}. {' '.join(told)}"
 
 
 def _failed(rows: Sequence[Row]) -> list[dict[str, Any]]:

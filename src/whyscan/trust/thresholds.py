@@ -32,7 +32,8 @@ FEWEST = Threshold(
 )
 DETECTABLE = Threshold(
     0.5,
-    "'No difference' is said only where an effect of this size would have shown with 80 % power.",
+    "'No difference' is said only where an effect of this size would have shown with 80 % power; and a method 'fails' "
+    "for want of faithfulness only where the whole interval of its lead is smaller.",
     "Cohen's medium effect; it takes 34 pairs. Fewer scans cannot tell 'none' from 'not seen'.",
 )
 ERRORS = Threshold(
@@ -71,13 +72,14 @@ OFF_TISSUE = Threshold(
 )
 USABLE = Threshold(
     0.9,
-    "Share of a method's explanations that must be usable for 'recommended'.",
+    "Share of a method's explanations that must be usable, and must have settled, for 'recommended'.",
     "One unusable map in ten is already one on most reading lists.",
 )
 BROKEN = Threshold(
     0.5,
-    "Share of usable explanations below this: the method 'fails' on the model.",
-    "More often wrong to read than right.",
+    "Share of explanations that are usable, or would be with more evaluations, below this: the method 'fails' on the "
+    "model.",
+    "More often wrong to read than right. Too few evaluations are a fault of the run, not of the method.",
 )
 CUE = Threshold(
     0.05,

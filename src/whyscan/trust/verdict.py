@@ -49,10 +49,11 @@ _RULES: tuple[tuple[State, str, Callable[[float], bool]], ...] = (
     ("fails sanity", names.MISTAUGHT, lambda value: abs(value) > thresholds.TAUGHT.value),
     ("unstable", names.SEEDS, lambda value: value < thresholds.STABLE.value),
     ("unstable", names.FLIPS, lambda value: value < thresholds.FLIPPED.value),
-    ("not converged", names.CONVERGED, lambda value: value < 1),
     ("off-tissue", names.tissue("background"), lambda value: value > thresholds.OFF_TISSUE.value),
+    ("not converged", names.CONVERGED, lambda value: value < 1),
 )
-"""Worst first: a blank map is stable and off no tissue, and still says nothing."""
+"""Worst first: a blank map is stable and off no tissue, and still says nothing. Last what more evaluations
+would mend."""
 
 
 def explained(rows: Sequence[Row]) -> list[Explained]:
@@ -116,11 +117,16 @@ def _judged(own: Sequence[Row], model: str, method: str, states: Mapping[str, in
     fails: list[str] = []
     care: list[str] = []
     evidence: list[Finding] = []
-    usable = states.get("usable", 0) / max(1, sum(states.values()) - states.get("not measured", 0))
-    if usable < thresholds.BROKEN.value:
-        fails.append(f"only {answer.percent(usable)} of its explanations are usable")
-    elif usable < thresholds.USABLE.value:
-        care.append(f"{answer.percent(1 - usable)} of its explanations are not usable")
+    measured = max(1, sum(states.values()) - states.get("not measured", 0))
+    unsettled = states.get("not converged", 0) / measured
+    sound = states.get("usable", 0) / measured + unsettled
+    if sound < thresholds.BROKEN.value:
+        fails.append(f"only {answer.percent(sound)} of its explanations are usable")
+    elif sound < thresholds.USABLE.value:
+        care.append(f"{answer.percent(1 - sound)} of its explanations are not usable")
+    if unsettled > 1 - thresholds.USABLE.value:
+        # what was spent is no fault of the method: it costs the recommendation, and is never why it fails
+        care.append(f"{answer.percent(unsettled)} of its explanations had not settled within their evaluations")
     for check in (_sanity, _stability, _faithfulness, _localisation):
         line, bad, doubt = check(mine, method)
         evidence += line
@@ -204,7 +210,7 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
         theirs = {scan: v for (_, name, scan), v in by_chance.items() if name == method}
     scans = [scan for scan in ours if scan in theirs]
     if not scans:
-        return [], [], [f"{said} was not measured beside {null}"]
+        return [], [], [f"{said} was not measured beside {names.title(null)}"]
     groups = {row.content: row.group for row in mine}
     sides = (np.array([of[scan] for scan in scans]) for of in (ours, theirs))
     a, b = sides
@@ -214,7 +220,17 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
     if word == "more":
         return [line], [], []
     if word in ("less", "none"):
-        reason = f"{said} is {'worse than' if word == 'less' else 'no better than'} '{null}' ({answer.plainly(tested)})"
+        sure = word == "less" or _surely_small(tested)
+        than = "worse than" if word == "less" else "no better than" if sure else "not surely better than"
+        told = answer.points(tested) if metric == names.ENERGY else answer.plainly(tested)
+        reason = f"{said} is {than} {names.title(null)} ({told})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
-        return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
-    return [line], [], [f"{said}: too few to tell from '{null}' ({answer.enough(tested)})"]
+        return ([line], [reason], []) if sure and said == "faithfulness" else ([line], [], [reason])
+    return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]
+
+
+def _surely_small(found: Difference) -> bool:
+    """Whether even the high end of the interval, in units of the spread, is less than a medium effect."""
+    if not found.value:
+        return True
+    return found.effect * found.high / found.value < thresholds.DETECTABLE.value

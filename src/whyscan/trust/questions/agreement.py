@@ -10,6 +10,7 @@ import numpy as np
 from whyscan.stats.differences import apart, mean_interval, paired
 from whyscan.stats.ranking import ranking
 from whyscan.trust import answer, select
+from whyscan.trust import names as called
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import ENERGY
 from whyscan.trust.table import Row
@@ -42,7 +43,7 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     return Answer(
         NUMBER, QUESTION, _word(first), " ".join(told), tuple(evidence), tuple(parts),
         ("1 is the same order of regions, 0 none in common. Methods that share an idea agree because of it.",),
-        _figure(known, model),
+        _figure(known, model), short=_short(model, _word(first), dict(parts)),
     )  # fmt: skip
 
 
@@ -71,6 +72,15 @@ def _reading(word: Word) -> str:
     if word == "no":
         return f"they show different pictures (agreement would be {AGREE.value} or more)"
     return f"too few to tell whether that is {AGREE.value} or more"
+
+
+def _short(model: str, word: Word, parts: Mapping[str, str]) -> str:
+    agree = {"yes": "The methods agree", "no": "The methods show different pictures"}.get(
+        word, "Whether the methods agree, there are too few scans to tell"
+    )
+    truth = parts.get(f"{model}: agreement goes with being right")
+    signs = {"yes": ", and agreement is a sign of being right", "no": ", and agreement is no sign of being right"}
+    return f"{agree}{signs.get(truth or '', '')}."
 
 
 def _where(known: Sequence[Mapping[str, Any]], model: str) -> More:
@@ -154,5 +164,8 @@ def _figure(known: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
     for (a, b), each in sums.items():
         i, j = names.index(a), names.index(b)
         cells[i][j] = cells[j][i] = float(np.mean(each))
-    return {"kind": "matrix", "title": f"Rank correlation between methods, {model}", "names": names, "values": cells,
-            "unit": "mean Spearman correlation over regions", "note": ""}  # fmt: skip
+    return {
+        "kind": "matrix", "title": f"How alike the maps of two methods are, {model}",
+        "names": [called.title(name) for name in names], "values": cells,
+        "unit": "mean rank correlation over regions (Spearman): 1 the same order, 0 none in common", "note": "",
+    }  # fmt: skip

@@ -68,7 +68,7 @@ def cues(
         NUMBER, QUESTION, verdict, _sentence(model, tested, controls, found), (*lines, *_evidence(found)), parts,
         ("An edited scan is one that no model was trained on: part of a change may be that alone. The healthy patch "
          "shows how much.",),
-        _figure(changes),
+        _figure(changes), short=_short(model, tested),
     )  # fmt: skip
 
 
@@ -133,6 +133,19 @@ def _sentence(
     return " ".join(told)
 
 
+def _short(model: str, tested: Sequence[Change]) -> str:
+    used = sorted((each for each in tested if each.word == "yes"), key=lambda each: -(each.share.value or 0))
+    rests = [f"the {each.edit}" for each in used if (each.share.low or 0) > TAIL.value]
+    others = [f"the {each.edit}" for each in used if f"the {each.edit}" not in rests]
+    if rests:
+        return f"{model} rests on {' and '.join(rests)}{', and uses ' + ' and '.join(others) if others else ''}."
+    if others:
+        return f"{model} uses {' and '.join(others)}, and rests on no cue."
+    if any(each.word == "too few to tell" for each in tested):
+        return f"{model} surely uses no cue that was taken away; for some there are too few scans to tell."
+    return f"{model} uses none of the cues that were taken away."
+
+
 def _figures(line: Finding) -> str:
     return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
 
@@ -163,5 +176,10 @@ def _figure(changes: Sequence[Change]) -> dict[str, Any]:
         for each in changes
         if each.share.value is not None and each.share.low is not None and each.share.high is not None
     ]
-    return answer.dots("Predictions that change when a cue is taken away", "share", entries, reference=CUE.value,
-                       note="The line is what any edit may change.")  # fmt: skip
+    return answer.dots(
+        "Predictions that change when something is taken away from the scan",
+        "share of predictions, with 95 % interval", entries, reference=CUE.value, reference_name="any edit",
+        percent=True,
+        note="'tumour' and 'healthy patch' are no cues: hiding the tumour should change answers, hiding as much "
+        "healthy tissue should not.",
+    )  # fmt: skip

@@ -53,13 +53,15 @@ def errors(rows: Sequence[Row], best: str | None) -> Answer:
     first = each[0]
     evidence = [line for model in each for line in model.evidence()]
     parts = [(f"{model.name}: {what}", word) for model in each for what, word in model.words()]
-    sentence = " ".join(model.sentence() for model in each[:2])
+    sentence = "\n".join(model.sentence() for model in each[:2])
     note = (
         "Metrics with a mask are no warning: in use nobody knows the mask. An AUROC of 0.5 is guessing.",
         "Confidence is the predicted class's probability.",
     )
+    charts = [chart for chart in (_figure(each), _effects(each[:2])) if chart is not None]
     return Answer(
-        NUMBER, QUESTION, first.verdict, sentence, tuple(evidence), tuple(parts), note, _figure(each)
+        NUMBER, QUESTION, first.verdict, sentence, tuple(evidence), tuple(parts), note, next(iter(charts), None),
+        tuple(charts[1:]), first.short(),
     )  # fmt: skip
 
 
@@ -144,7 +146,7 @@ class _Model:
 
     def evidence(self) -> list[Finding]:
         lines = [
-            replace(answer.finding(f"{self.name}: {metric}, right less wrong", each),
+            replace(answer.finding(f"{self.name}: {names.said(metric)}, right less wrong", each),
                     corrected=p if np.isfinite(each.low) else None, correction="Holm")
             for metric, each, p in self.apart
         ]  # fmt: skip
@@ -157,6 +159,17 @@ class _Model:
             )  # fmt: skip
         return lines
 
+    def short(self) -> str:
+        differ = {
+            "yes": f"Maps of right and wrong predictions of {self.name} differ",
+            "no": f"Maps of right and wrong predictions of {self.name} do not differ",
+        }.get(self.verdict, f"Whether maps of right and wrong predictions of {self.name} differ is {self.verdict}")
+        adds = {
+            "yes": "and they help to find errors beyond what its confidence says",
+            "no": "and they add nothing sure to its confidence in finding errors",
+        }.get(self.predicts, f"and whether they help to find errors is {self.predicts}")
+        return f"{differ}, {adds}."
+
     def sentence(self) -> str:
         count = f"{self.name} is wrong on {int(self.wrong.sum())} of {self.wrong.size} scans"
         if not self.apart:
@@ -165,7 +178,7 @@ class _Model:
         if sure:
             metric, each = max(sure, key=lambda item: abs(item[1].effect))
             differ = f"right and wrong predictions differ in {len(sure)} of {len(self.apart)} metrics, most in "
-            differ += f"'{metric}' (right less wrong {answer.plainly(each)})"
+            differ += f"{names.said(metric)} (right less wrong {answer.plainly(each)})"
         elif self.verdict == "too few to tell":
             differ = f"too few to tell whether the maps differ: {answer.enough(self.apart[0][1])}"
         else:
@@ -198,5 +211,28 @@ def _figure(each: Sequence[_Model]) -> dict[str, Any] | None:
     ]
     if not entries:
         return None
-    return answer.dots("How well wrong predictions are found", "AUROC", entries, reference=0.5,
-                       note="0.5 is guessing. From logistic regressions that never saw the scan's group.")  # fmt: skip
+    return answer.dots(
+        "How well wrong predictions are found", "AUROC for an error, with 95 % interval", entries, reference=GUESSING,
+        reference_name="guessing",
+        note="From logistic regressions that never saw the scan's group. 'With a mask' is no warning in use: there "
+        "nobody knows where the tumour is.",
+    )  # fmt: skip
+
+
+def _effects(each: Sequence[_Model]) -> dict[str, Any] | None:
+    """Right less wrong for every metric, in standard deviations over scans, so that they share an axis."""
+    entries = []
+    for model in each:
+        for metric, found, _ in model.apart:
+            column = model.columns[metric]
+            spread = float(np.nanstd(column))
+            if spread > 1e-6 and np.isfinite([found.value, found.low, found.high]).all():
+                value, low, high = (float(end) / spread for end in (found.value, found.low, found.high))
+                entries.append(answer.dot(names.said(metric), value, low, high, model.name))
+    if not entries:
+        return None
+    return answer.dots(
+        "How maps of right predictions differ from those of wrong ones", "difference in standard deviations over scans",
+        entries, reference_name="no difference",
+        note="To the right: more of it where the prediction is right. An interval that holds 0 could be chance.",
+    )  # fmt: skip

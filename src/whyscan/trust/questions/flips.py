@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from whyscan.stats.differences import Difference, mean_interval, paired
-from whyscan.trust import answer
+from whyscan.trust import answer, names
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.thresholds import FEWEST, LEVEL, TURNED
 
@@ -30,7 +30,7 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
     for (kind, pair), line in lines.items():
         evidence.append(line)
         rows = _rows(table, kind, pair)
-        evidence += _places(rows, pair)
+        evidence += [line for _, line in _by_place(rows, pair)]
         if kind == "seeds":
             continue
         against = _against_seeds(table, rows)
@@ -41,8 +41,9 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
     verdict: Word = next((each for each in ("yes", "too few to tell", "no") if each in words), "not measured")
     return Answer(
         NUMBER, QUESTION, verdict, _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts),
-        ("Only superpixels whose sign is clear in both explanations count; shares are of their area.",),
-        _figure(evidence),
+        ("Only superpixels whose sign is clear in both explanations count; shares are of their area. Which they are on "
+         "a scan is shown under Explanations.",),
+        _figure(table, lines), short=_short(parts),
     )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def _rows(table: Sequence[Mapping[str, Any]], kind: str, pair: Pair) -> list[Map
 
 def _name(pair: Pair) -> str:
     method, a, b = pair
-    return f"{method}, {a} to {b}"
+    return f"{names.title(method)}, {a} to {b}"
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
@@ -76,7 +77,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
                    answer.number(high), len(set(groups)), share=True)  # fmt: skip
 
 
-def _places(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[Finding]:
+def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, Finding]]:
     """The same within the tumour, the brain and so on."""
     found = []
     for place in dict.fromkeys(name for row in rows for name in row.get("places") or {}):
@@ -85,8 +86,9 @@ def _places(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[Finding]:
             numbers = np.array([row["places"][place] for row in inside], float)
             groups = [str(row["group"]) for row in inside]
             low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
-            found.append(Finding(f"{_name(pair)}: of the {place}", float(numbers.mean()), answer.number(low),
-                                 answer.number(high), len(set(groups)), share=True))  # fmt: skip
+            line = Finding(f"{_name(pair)}: of the {place}", float(numbers.mean()), answer.number(low),
+                           answer.number(high), len(set(groups)), share=True)  # fmt: skip
+            found.append((place, line))
     return found
 
 
@@ -123,27 +125,49 @@ def _sentence(
         for pair, line in some[:2]:
             interval = answer.between(line.low, line.high, scale=100, digits=0)
             text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
-            text += f"turns from positive to negative in {pair[0]}"
+            text += f"turns from positive to negative in {names.title(pair[0])}"
             tumour = [r["places"]["tumour"] for r in _rows(table, kind, pair)
                       if (r.get("places") or {}).get("tumour") is not None]  # fmt: skip
             if tumour:
                 text += f"; of the tumour's area {answer.percent(float(np.mean(tumour)))}"
+                rest = [f"of the {place}'s {answer.percent(part.value)}"
+                        for place, part in _by_place(_rows(table, kind, pair), pair) if place != "tumour"]  # fmt: skip
+                text += f" ({', '.join(rest)})" if rest else ""
             word = words[f"{KINDS[kind]}, {_name(pair)}"]
             told.append(f"{text} ({'too few to tell whether that is chance' if 'few' in word else _reads(word)}).")
     seeds = [line.value for (kind, _), line in lines.items() if kind == "seeds" and line.value is not None]
     if seeds:
         told.append(f"Between two seeds of one model it is {answer.percent(float(np.mean(seeds)))}.")
-    return " ".join(told)
+    return "\n".join(told)
 
 
 def _reads(word: str) -> str:
     return "more than chance" if word == "yes" else f"no more than chance at p = {LEVEL.value}, or too little to see"
 
 
-def _figure(evidence: Sequence[Finding]) -> dict[str, Any]:
-    entries = [
-        answer.dot(line.name, line.value, line.low, line.high)
-        for line in evidence
-        if line.value is not None and line.low is not None and line.high is not None and not line.signed
-    ]
-    return answer.dots("Area that turns from positive to negative", "share", entries, reference=None)
+def _short(parts: Sequence[tuple[str, str]]) -> str:
+    told = []
+    for name in KINDS.values():
+        words = [word for what, word in parts if what.startswith(name)]
+        if sure := words.count("yes"):
+            told.append(f"{name} more superpixels turn than by chance ({sure} of {len(words)} methods)")
+        elif words:
+            few = "too few to tell" in words
+            told.append(f"{name} {'there are too few scans to tell' if few else 'no more turn than by chance'}")
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _figure(table: Sequence[Mapping[str, Any]], lines: Mapping[tuple[str, Pair], Finding]) -> dict[str, Any]:
+    """A line for each method and place, a colour for what is compared."""
+    entries = []
+    for (kind, pair), whole in lines.items():
+        for place, line in [("whole head", whole), *_by_place(_rows(table, kind, pair), pair)]:
+            if line.value is not None and line.low is not None and line.high is not None:
+                label = f"{names.title(pair[0])}: {place}"
+                entries.append(answer.dot(label, line.value, line.low, line.high, KINDS[kind]))
+    entries.sort(key=lambda entry: str(entry["label"]).split(":")[0])
+    return answer.dots(
+        "Superpixels that turn from positive to negative", "share of the clearly signed area, with 95 % interval",
+        entries, reference=None, percent=True, note="What turns between two seeds of one model turns for no reason.",
+    )  # fmt: skip

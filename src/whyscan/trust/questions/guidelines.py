@@ -86,7 +86,11 @@ def guidelines(entries: Sequence[Entry]) -> Answer:
             "rows": rows, "note": "Jin et al., Medical Image Analysis 84 (2023). People's judgements are attested by "
             "people, never by the program."}  # fmt: skip
     parts = tuple((f"{e.key} {e.guideline}", e.status) for e in entries)
-    return Answer(NUMBER, QUESTION, verdict, " ".join(told), (), parts, (), card)
+    short = (
+        "Every entry is measured or attested." if not open_ else f"{len(open_)} of {len(entries)} entries are missing: "
+    )
+    short += f"people must attest {' and '.join(dict.fromkeys(e.guideline.lower() for e in open_))}." if open_ else ""
+    return Answer(NUMBER, QUESTION, verdict, " ".join(told), (), parts, (), card, short=short)
 
 
 def _person(key: str, said: Mapping[str, str]) -> Entry:
@@ -128,6 +132,6 @@ def _efficient(rows: Sequence[Row]) -> Entry:
         return Entry("G5", "Computational efficiency", asks, "missing", "No time was taken.")
     by = {name: median(v for (_, m, _), v in found.items() if m == name) for name in select.methods(found)}
     slow = [name for name, seconds in by.items() if seconds > SLOW.value]
-    text = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in by.items())
-    over = f"; over {SLOW.value:.0f} s: {', '.join(slow)}" if slow else ""
+    text = ", ".join(f"{names.title(name)} {seconds:.2g} s" for name, seconds in by.items())
+    over = f"; over {SLOW.value:.0f} s: {', '.join(names.title(name) for name in slow)}" if slow else ""
     return Entry("G5", "Computational efficiency", asks, "measured", f"Median on this machine: {text}{over}.")

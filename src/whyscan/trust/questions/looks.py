@@ -15,7 +15,7 @@ import numpy as np
 
 from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.stats.tests import holm
-from whyscan.trust import answer, select
+from whyscan.trust import answer, names, select
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import AUC, ENERGY, ENERGY_CHANCE, POINTING, is_null
 from whyscan.trust.select import Told
@@ -58,6 +58,7 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None) -> Answer:
         (("on all scans", _word(of_all)), ("where both are right", _word(of_right))),
         ("The lesion's share of the image is what a map spread evenly would put there.",),
         _figure(pairs, told, best, weak, chance),
+        short=_short(best, weak, of_all, of_right),
     )
 
 
@@ -97,10 +98,13 @@ def _methods(
     pairs: Mapping[tuple[str, str], tuple[float, float]], told: Mapping[Any, Told], model: str
 ) -> list[Finding]:
     """The same for each method alone, corrected for their number."""
-    names = list(dict.fromkeys(method for method, _ in pairs))
-    tested = [_test({key: pair for key, pair in pairs.items() if key[0] == name}, told, model) for name in names]
+    methods = list(dict.fromkeys(method for method, _ in pairs))
+    tested = [_test({key: pair for key, pair in pairs.items() if key[0] == name}, told, model) for name in methods]
     corrected = holm([each.p for each in tested])
-    found = [answer.finding(f"difference, {name}", each, share=True) for name, each in zip(names, tested, strict=True)]
+    found = [
+        answer.finding(f"difference, {names.title(name)}", each, share=True)
+        for name, each in zip(methods, tested, strict=True)
+    ]
     return [
         replace(each, corrected=float(p), correction="Holm") if each.p is not None else each
         for each, p in zip(found, corrected, strict=True)
@@ -113,7 +117,7 @@ def _others(own: Sequence[Row], told: Mapping[Any, Told], best: str, weak: str) 
     for metric, share in ((POINTING, True), (AUC, False)):
         pairs = select.matched(select.real(select.values(own, metric)), best, weak)
         if pairs:
-            found.append(answer.finding(f"difference of {metric}", _test(pairs, told, best), share=share))
+            found.append(answer.finding(f"difference of {names.said(metric)}", _test(pairs, told, best), share=share))
     return found
 
 
@@ -126,10 +130,9 @@ def _nulls(own: Sequence[Row], told: Mapping[Any, Told]) -> list[Finding]:
         groups = [next(each.group for (_, at), each in told.items() if at == scan) for scan in of]
         numbers = np.array(list(of.values()))
         low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
-        found.append(
-            Finding(f"{name}: share in the tumour", float(numbers.mean()), answer.number(low), answer.number(high),
-                    len(set(groups)), share=True)
-        )  # fmt: skip
+        ends = answer.number(low), answer.number(high)
+        title = f"{names.title(name)}: share in the tumour"
+        found.append(Finding(title, float(numbers.mean()), *ends, len(set(groups)), share=True))
     return found
 
 
@@ -137,13 +140,29 @@ def _sentence(
     best: str, weak: str, ours: Finding, theirs: Finding, whole: Difference, right: Difference, chance: float | None
 ) -> str:
     told = [
-        f"Of the positive attribution, {best} puts {answer.percent(ours.value)} into the tumour and {weak} "
-        f"{answer.percent(theirs.value)}, on the same scans ({answer.points(whole)})."
+        f"Of the positive attribution, {best} puts {answer.percent(ours.value, 1)} into the tumour and {weak} "
+        f"{answer.percent(theirs.value, 1)}, on the same scans ({answer.points(whole)})."
     ]
     if chance is not None:
-        told.append(f"An even spread would put {answer.percent(chance)} there.")
+        told.append(f"An even spread would put {answer.percent(chance, 1)} there.")
     told.append(_reading(weak, whole, right))
     return " ".join(told)
+
+
+def _short(best: str, weak: str, of_all: str, of_right: str) -> str:
+    if of_all == "too few":
+        return f"Whether {best} looks at the tumour more than {weak}, there are too few scans to tell."
+    if of_all == "none":
+        return f"{best} and {weak} look at the tumour alike."
+    if of_all == "less":
+        return f"{best} looks at the tumour less than {weak}, though it is more accurate."
+    more = {
+        "more": f"also where both are right: {weak} looks elsewhere, and is not only less accurate",
+        "none": f"but not where both are right: {weak} is less accurate, and looks elsewhere only where it errs",
+        "less": f"but less where both are right: {weak} looks elsewhere only where it errs",
+        "too few": f"but whether {weak} looks elsewhere, or is only less accurate, there are too few scans to tell",
+    }
+    return f"{best} looks at the tumour more than {weak}, {more[of_right]}."
 
 
 def _reading(weak: str, whole: Difference, right: Difference) -> str:
@@ -178,8 +197,9 @@ def _figure(
             each = _side(some, told, best, side)
             assert each.value is not None
             low, high = (each.value if end is None else end for end in (each.low, each.high))
-            entries.append(answer.dot(method, each.value, low, high, model, chance))
+            entries.append(answer.dot(names.title(method), each.value, low, high, model, chance))
     return answer.dots(
-        "Share of positive attribution in the tumour, same scans", "share", entries, reference=chance,
-        note="The line is the tumour's share of the image: an even spread." if chance is not None else "",
+        "Share of each method's positive weight that lies in the tumour, on the same scans",
+        "share of positive weight, with 95 % interval", entries, reference=chance, reference_name="an even spread",
+        percent=True,
     )  # fmt: skip
