@@ -103,6 +103,7 @@ def test_layers_in_a_given_order_and_likeness():
     found = layers(planted.layered(), BEST, WEAK, turned, likeness)
     ends = next(each for each in found.evidence if "likeness" in each.name)
     assert ends.value == pytest.approx(-0.54)
+    assert "alike by 0.64 at the first layer and 0.10 at the last" in found.sentence
 
 
 def test_flips():

@@ -132,12 +132,20 @@ class Profile:
                 f"maps tell classes apart most at {self._depth(apart[0])} ({apart[1].value:.2f}; 0 would be the same "
                 "map for every class, 1 unrelated ones)"
             )
+        lines.append(self._likeness())
         lines.append(self._blank())
         text = "; ".join(line for line in lines if line)
         return f"In {self.model} ({len(self.names)} layers), {text or 'nothing could be measured'}."
 
     def _depth(self, layer: str) -> str:
         return f"{layer} (layer {self.names.index(layer) + 1} of {len(self.names)})"
+
+    def _likeness(self) -> str:
+        first, last = (self.mean(LIKENESS, self.names[i]) for i in (0, -1))
+        if first is None or last is None:
+            return ""
+        alike = answer.minus(f"{first.value:.2f} at the first layer and {last.value:.2f} at the last")
+        return f"maps of different scans of one class are alike by {alike} (1 is one picture for the whole class)"
 
     def _blank(self) -> str:
         found = self.values.get(BLANK, {})
