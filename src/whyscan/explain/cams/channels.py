@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput
 from whyscan.explain.cams.cam import Case, Maps, Prepared, attribution, batches, cases, stack
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import Tracer, tracing
@@ -66,12 +65,6 @@ def explain_by_looking(
                 progress(title, len(found) * len(layers) + len(done), len(scans) * len(layers))
             found.append(done)
     return found
-
-
-def check_channels(channels: int | None) -> None:
-    """Raises BadInput unless it is None or at least 1."""
-    if channels is not None and channels < 1:
-        raise BadInput(f"{channels} channels", "1 or more, or None for all", "raise channels")
 
 
 def strongest_channels(activation: Float[Tensor, "c h w"], channels: int | None) -> Tensor:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose, diagnose_product
-from whyscan.explain.cams.cam import Cam, Layered, Maps, at_own_layer, attribution, batches, cases, explain_at, stack
+from whyscan.explain.cams.cam import (
+    Batched,
+    Cam,
+    Maps,
+    at_own_layer,
+    attribution,
+    batches,
+    cases,
+    check_settings,
+    explain_at,
+    stack,
+)
 from whyscan.explain.cams.kernels import eigencam, gradcampp, hirescam, layercam, xgradcam
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
@@ -20,14 +30,9 @@ from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
 
-class _Batched(Layered, Protocol):
-    @property
-    def batch(self) -> int: ...
-
-
 def _by(cam: Cam) -> Callable[..., list[list[Attribution]]]:
     def at(
-        self: _Batched,
+        self: Batched,
         classifier: Classifier,
         scans: Sequence[Scan],
         targets: Targets,
@@ -53,6 +58,7 @@ class GradCAMPlusPlus:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
 
 
@@ -67,6 +73,7 @@ class HiResCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
 
 
@@ -77,6 +84,7 @@ class XGradCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
 
 
@@ -87,6 +95,7 @@ class LayerCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("layercam", "LayerCAM", layercam))
 
 
@@ -102,6 +111,7 @@ class EigenCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__ = at_own_layer
 
     def at(
