@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from whyscan.checks import given, one_of
 from whyscan.data.scan import Scan
-from whyscan.errors import BadModel
+from whyscan.errors import BadInput, BadModel
 from whyscan.explain.gradients.backward import Question, attribution, check_settings
 from whyscan.explain.targets import Targets, resolve
 from whyscan.explain.whitebox import need_gradients
