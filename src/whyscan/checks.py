@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def made_of(kind: type, **settings: object) -> None:
             raise BadInput(f"{name} {value!r}", _KINDS.get(kind, f"{kind.__name__}(...)"), _CHANGE)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Python's or numpy's, but not True or False."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 

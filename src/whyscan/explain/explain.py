@@ -219,10 +219,33 @@ def explain_layers(
     """
     options = {} if recipe is None else {"recipe": recipe}
     (explainer,) = configure({"method": method}, options).values()
-    if not isinstance(explainer, LayeredExplainer):
+    (found,) = layers_of(classifier, [scan], targets, layers=layers, method=explainer, progress=progress)
+    return found
+
+
+def layers_of(
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets,
+    *,
+    layers: str | Sequence[str],
+    method: Explainer,
+    progress: Progress = quiet,
+) -> list[dict[str, Attribution]]:
+    """What `explain_layers` gives, of several scans in the batches that the method is set to.
+
+    Raises:
+        as `explain_layers`.
+    """
+    if not isinstance(method, LayeredExplainer):
         able = ", ".join(name for name, each in METHODS.items() if each.layered)
-        raise BadInput(f"method {method!r} looks at no layer", f"one of {able}", "use explain() for this method")
-    check(classifier, targets, scan.label)
+        came = f"method {registered(method)!r} looks at no layer"
+        raise BadInput(came, f"one of {able}", "use explain() for this method")
+    for scan in scans:
+        check(classifier, targets, scan.label)
     chosen = choose_layers(classifier, layers)
-    (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
-    return {layer.name: _named(attribution, explainer) for layer, attribution in zip(chosen, found, strict=True)}
+    found = method.at(classifier, scans, targets, chosen, progress=progress)
+    return [
+        {layer.name: _named(attribution, method) for layer, attribution in zip(chosen, each, strict=True)}
+        for each in found
+    ]
