@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from whyscan.cli import console
+from whyscan.cli.commands import COMMANDS
 from whyscan.errors import BadScan
 
 
@@ -43,10 +45,31 @@ def test_a_full_disk_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert not said.out
 
 
-def test_an_interrupted_command_has_its_own_code() -> None:
+def test_an_interrupted_command_has_its_own_code_and_offers_nothing_that_it_has_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as end, console.exits(False):
         raise KeyboardInterrupt
     assert end.value.code == console.INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted.\n"
+    with pytest.raises(SystemExit), console.exits(False, console.RESUMES):
+        raise KeyboardInterrupt
+    assert "--resume goes on from there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_resume_is_offered_by_the_commands_that_have_it(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def exits(_json: bool, interrupted: str = "") -> None:
+        said.append(interrupted)
+        raise SystemExit
+
+    monkeypatch.setattr(console, "exits", exits)
+    parameters = inspect.signature(command).parameters
+    with pytest.raises(SystemExit):
+        command(**{name: "x" for name, each in parameters.items() if each.default is each.empty})
+    assert ("--resume" in said[0]) == ("resume" in parameters)
 
 
 def test_a_bar_goes_when_its_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
 from whyscan.cli.main import app
+from whyscan.models.load import load
 from whyscan.records.attribution import load_all
 
 
@@ -60,6 +62,34 @@ def test_explain_every_layer_and_both_perturbation_methods(
         assert f"{scan.stem}.{method}.npz" in result.stdout
         with Image.open(tmp_path / f"{scan.stem}.{method}.png") as picture:
             assert min(picture.size) > 200
+
+
+def test_everything_that_a_method_can_be_told_is_told_from_the_shell(
+    trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    scan = sorted(phantoms.rglob("Testing/glioma/*.png"))[0]
+    with Image.open(scan) as image:
+        labels = np.arange(image.width) * 3 // image.width * np.ones((image.height, 1), int)
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "cut.png")
+    first, *_, last = (layer.name for layer in load(out / "models" / "test_resnet").layers)
+    result = call(
+        "explain", out / "models" / "test_resnet", scan, "--out", tmp_path / "o",
+        "--method", "gradcam", "--method", "shap", "--method", "gradient_shap",
+        "--layers", last, "--layers", first, "--targets", "meningioma", "--targets", "glioma-meningioma",
+        "--superpixels", tmp_path / "cut.png", "--references", scan.parent, "--samples", 8, "--fit", "stretch",
+        "--scores", "auto",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    found = {
+        name: load_all(tmp_path / "o" / f"{scan.stem}.{name}.npz") for name in ("gradcam", "shap", "gradient_shap")
+    }
+    assert [each.layer for each in found["gradcam"]] == [first, last]
+    assert {each.targets for each in found["gradcam"]} == {("meningioma", "glioma-meningioma")}
+    assert found["shap"][0].settings["labels"] == [0, 1, 2]
+    assert "given" in found["gradient_shap"][0].settings["references"]
+    refused = call("explain", "m.onnx", scan, "--out", tmp_path / "n", "--fit", "squeeze")
+    assert "fit 'squeeze'" in refused.stderr
 
 
 def test_explain_goes_on_past_a_bad_file_and_says_so(

@@ -5,14 +5,20 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.consensus import consensus
 from whyscan.explain.games.lime import LIME
 from whyscan.explain.games.shap import SHAP
+from whyscan.explain.games.surrogate import Perturbation
+from whyscan.explain.gradients.integrated import IntegratedGradients
+from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import Attribution
 from whyscan.records.geometry import Geometry
 
@@ -89,6 +95,27 @@ def test_a_fine_map_is_compared_region_by_region() -> None:
     found = consensus([superpixels([[1, -1]], halves), layer(noise, "integrated_gradients", signed=True)])
     np.testing.assert_allclose(found.strengths[:, 0], [[1, -1], [1, -1]])
     assert (found.agreement == 1).all()
+
+
+def test_totals_of_superpixels_and_values_of_pixels_of_a_linear_model_agree() -> None:
+    # the logits are a sum over pixels, so a strip's Shapley value is the sum of its pixels' integrated gradients
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2, bias=False)).eval()
+        nn.init.uniform_(network[1].weight, 0.5, 1.5)
+    linear = Classifier("linear", ("a", "b"), (16, 16), network, ())
+    pixels = np.random.default_rng(0).uniform(0.2, 1, (1, 16, 16)).astype(np.float32)
+    strips = np.broadcast_to(np.repeat(np.arange(5), (1, 2, 4, 6, 3)), (16, 16))
+    shap = SHAP(Perturbation(strips, fill=0.0, samples=32, score="logit", engine="float32"))
+    found = [method(linear, [Scan(pixels, "noise")])[0] for method in (shap, IntegratedGradients(steps=1))]
+    sums = [found[1].values[:, strips == strip].sum(1) for strip in range(5)]
+    np.testing.assert_allclose(found[0].weights, np.transpose(sums), rtol=1e-4)
+    together = consensus(found)
+    np.testing.assert_allclose(together.strengths[0], together.strengths[1], rtol=1e-4)
+    np.testing.assert_allclose(together.correlations, 1, atol=1e-6)
+    # a consensus is per pixel already, and stays what it is beside another map
+    again = consensus([together.attribution, found[1]])
+    np.testing.assert_allclose(again.strengths[0], again.strengths[1], rtol=1e-4)
 
 
 def test_what_is_outside_the_game_is_a_region_of_its_own() -> None:

@@ -94,6 +94,29 @@ def test_methods_with_settings_of_their_own_each_play_their_own_game(toy, scan) 
     assert explain(toy, scan, SHAP(more), "glioma").digest() == found["shap"].digest()
 
 
+def test_an_option_is_for_the_methods_that_have_it_and_no_method_answers_for_another(toy, scan) -> None:
+    # 2 and 3 are enough for these, though they would not do for LIME
+    assert explain(toy, scan, "smoothgrad", "glioma", samples=2).settings["samples"] == 2
+    assert explain(toy, scan, "gradient_shap", "glioma", samples=3).settings["samples"] == 4
+    with pytest.raises(BadInput, match="2 samples"):
+        explain(toy, scan, "lime", samples=2)
+
+
+def test_an_option_beside_a_method_with_settings_counts_for_that_method_too(toy, scan) -> None:
+    own = Perturbation(Superpixels("grid", 16), engine="float32")
+    found = explain(toy, scan, LIME(own, kernel_width=0.5), "glioma", samples=50)
+    assert (found.evaluations, found.settings["kernel_width"]) == (50, 0.5)
+    assert found.settings["superpixels"]["algorithm"] == "grid"
+    both = explain_many(toy, scan, [LIME(), "shap"], "glioma", samples=40, superpixels=Superpixels("grid", 16))
+    assert list(both) == ["lime", "shap"]
+    assert [each.settings["shared_by"] for each in both.values()] == [["lime", "shap"]] * 2
+    assert {each.evaluations for each in both.values()} == {40}
+    with pytest.raises(BadInput, match="lime twice"):
+        explain_many(toy, scan, [LIME(), LIME(kernel_width=1.0)])
+    with pytest.raises(BadInput, match="samples for gradcam"):
+        explain(toy, scan, METHODS["gradcam"].explainer(), samples=50)
+
+
 def test_one_name_is_one_method(toy, scan) -> None:
     assert list(explain_many(toy, scan, "gradcam")) == ["gradcam"]
 

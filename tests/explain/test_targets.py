@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from whyscan.errors import BadTarget
-from whyscan.explain.targets import check, resolve
+from whyscan.explain.cams.contribution import layer_contributions
+from whyscan.explain.explain import explain_layers
+from whyscan.explain.targets import check, choose_layers, resolve
 
 LOGITS = np.array([0.0, 3.0, 1.0], np.float32)
 
@@ -44,3 +46,16 @@ def test_targets_by_name(toy, asked, names) -> None:
 def test_what_is_not_a_target_is_named(toy, asked, label, said) -> None:
     with pytest.raises(BadTarget, match=said):
         check(toy, asked, label)
+
+
+def test_layers_come_shallow_to_deep_whatever_the_order_asked_for(toy, scans) -> None:
+    # first -> relu -> second -> norm; relu and norm are not among the layers that are listed
+    assert [layer.path for layer in choose_layers(toy, ["norm", "second", "relu", "first", "relu"])] == [
+        "first", "relu", "second", "norm",
+    ]  # fmt: skip
+    assert [layer.path for layer in choose_layers(toy, ["norm", "all"])] == ["first", "second", "norm"]
+    rows = layer_contributions(toy, scans[:1], scans[1:], ["second", "first"], "glioma")
+    assert [row.layer for row in rows] == ["first", "second"]
+    found = explain_layers(toy, scans[0], "glioma", layers=["norm", "relu"])
+    assert list(found) == ["relu", "norm"]
+    assert found["norm"].maps.shape == (1, 8, 8)

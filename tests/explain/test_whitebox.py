@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from whyscan.errors import BadModel
+from whyscan.explain.explain import explain, explain_layers
 from whyscan.explain.methods import METHODS
-from whyscan.explain.whitebox import need_gradients
+from whyscan.explain.whitebox import ANSWERS_ONLY, need_gradients
 from whyscan.models.blackbox import black_box
 
-GRADIENTS = (
-    "saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "gradient_shap", "guided_backprop",
-    "guided_gradcam", "attention_rollout",
-)  # fmt: skip
+INSTEAD = "use lime, shap, owen, occlusion, rise or anchors"
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
+def test_the_methods_that_are_named_instead_are_those_that_need_only_answers() -> None:
+    assert set(ANSWERS_ONLY) == {name for name, method in METHODS.items() if not method.white_box}
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.white_box])
 def test_a_black_box_is_refused_by_name_and_not_asked(name: str, scan) -> None:
     asked = []
 
@@ -25,8 +27,10 @@ def test_a_black_box_is_refused_by_name_and_not_asked(name: str, scan) -> None:
         return np.full((len(pixels), 2), 0.5)
 
     box = black_box(predict, ("a", "b"), 16, name="the service")
-    with pytest.raises(BadModel, match=r"the service is a black box.*use lime, shap, occlusion or rise"):
-        METHODS[name].explainer(**({"layer": "conv1"} if name == "guided_gradcam" else {}))(box, [scan])
+    with pytest.raises(BadModel, match=f"the service is a black box.*{INSTEAD}"):
+        explain(box, scan, name)
+    with pytest.raises(BadModel, match=f"the service is a black box.*{INSTEAD}"):
+        explain_layers(box, scan)
     assert not asked
 
 

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
-from whyscan.errors import BadInput, BadTarget
+from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.methods import METHODS
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
+from whyscan.models.classifier import Classifier, Layer
 from whyscan.records.attribution import Attribution, load_all
+from whyscan.study import single
 from whyscan.study.single import explain_files
 
 CLASSES = ("glioma_tumor", "meningioma_tumor", "no_tumor")
@@ -93,3 +97,57 @@ def test_the_notebook_recipe_and_auto(model: Path, scans: Path, tmp_path: Path) 
     shap = Attribution.load(tmp_path / "b-noise.shap.npz")
     assert shap.settings["samples"] == "auto"
     assert shap.converged is not None
+
+
+class Picky(nn.Module):
+    """A network that answers NaN to bright scans, and counts what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 2)
+        self.batches: list[int] = []
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.batches.append(len(pixels))
+        logits = self.head(self.features(pixels).mean((2, 3)))
+        return torch.where(pixels.mean((1, 2, 3))[:, None] > 0.9, torch.nan, logits)
+
+
+@pytest.fixture
+def picky(monkeypatch: pytest.MonkeyPatch) -> Picky:
+    network = Picky().eval()
+    classifier = Classifier("picky", ("a", "b"), (16, 16), network, (Layer("features", "features"),))
+    monkeypatch.setattr(single, "load", lambda *_, **__: classifier)
+    return network
+
+
+def grey_scans(folder: Path, *levels: int) -> Path:
+    folder.mkdir()
+    for i, level in enumerate(levels):
+        noise = np.random.default_rng(i).integers(0, 20, (16, 16))
+        Image.fromarray((level + noise).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def test_scans_are_looked_at_together_and_progress_comes_from_inside_a_scan(picky: Picky, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    folder = grey_scans(tmp_path / "scans", *range(20, 120, 10))
+    found = explain_files("m", [folder], tmp_path / "out", ["gradcam"], progress=lambda *event: seen.append(event))
+    assert len(found["scans"]) == 10 and not found["failed"]
+    assert picky.batches == [8, 2]
+    assert [event for event in seen if event[0] == "explaining"] == [("explaining", i, 10) for i in range(11)]
+    explain_files(
+        "m", [folder / "0.png"], tmp_path / "one", ["lime"], options={"samples": 20, "engine": "float32"},
+        progress=lambda *event: seen.append(event),
+    )  # fmt: skip
+    assert [event for event in seen if event[0] == "perturbed scans"]
+
+
+@pytest.mark.parametrize("methods", [["gradcam"], ["saliency"], ["gradcam", "lime"]])
+def test_a_scan_that_the_model_has_no_answer_to_fails_alone(methods, picky: Picky, tmp_path: Path) -> None:
+    folder = grey_scans(tmp_path / "scans", 20, 235, 60)
+    found = explain_files("m", [folder], tmp_path / "out", methods)
+    assert [each["source"] for each in found["failed"]] == ["1.png"]
+    assert [each["source"] for each in found["scans"]] == ["0.png", "2.png"]
+    with pytest.raises(BadModel, match=r"finite|NaN"):
+        explain_files("m", [grey_scans(tmp_path / "bright", 235, 232)], tmp_path / "out", methods)

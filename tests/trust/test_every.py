@@ -183,8 +183,8 @@ def test_no_metric_changes_the_model_or_leaves_a_hook(model, case: Case) -> None
         asked(case, name)
     after = model.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [parameter.requires_grad for parameter in model.network.parameters()] == flags
     assert [module.training for module in model.network.modules()] == modes
-    assert not model.network.training
     for module in model.network.modules():
         assert not module._forward_hooks and not module._forward_pre_hooks and not module._backward_hooks
 

@@ -64,7 +64,7 @@ FitOption = Annotated[
 
 def audit(data: Data, out: Out, seed: Seed = 0, resume: Resume = False, json: Json = False) -> None:
     """Find leaks, duplicates, label conflicts and shortcut cues; write a clean split."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.RESUMES), console.bars() as progress:
         from whyscan import api
 
         found = api.audit(data, out, seed=seed, resume=resume, progress=progress)
@@ -100,7 +100,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train backbones, or models that exist, on the audit's split; everything goes into the run folder."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.RESUMES), console.bars() as progress:
         from whyscan import api
         from whyscan.study.folds import accuracies
 
@@ -144,16 +144,22 @@ def explain(
         typer.Option("--method", help="gradcam if left out; repeatable. `whyscan methods` marks the recommended ones."),
     ] = None,
     layers: Annotated[
-        str | None, typer.Option("--layers", help="all, last, final, or a layer's name; by default the method's own.")
+        list[str] | None,
+        typer.Option("--layers", help="all, last, final, or a layer's name; by default the method's own; repeatable."),
     ] = None,
     targets: Annotated[
-        str, typer.Option("--targets", help="all, predicted, true, a class, or a contrast A-B.")
-    ] = "all",
+        list[str] | None,
+        typer.Option("--targets", help="all (the default), predicted, true, a class, or a contrast A-B; repeatable."),
+    ] = None,
     label: Annotated[str | None, typer.Option("--label", help="The scans' true class, if known.")] = None,
     classes: Annotated[str | None, typer.Option("--classes", help="A,B,... or a file of class names.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", min=1, help="Pixels a side.")] = None,
     preprocess: Annotated[
         str, typer.Option("--preprocess", help="auto, /255, x/127.5-1, imagenet, caffe or 0..255.")
+    ] = "auto",
+    fit: Annotated[str, typer.Option("--fit", help="stretch or pad: how scans come to that size.")] = "stretch",
+    scores: Annotated[
+        str, typer.Option("--scores", help="What the model answers: auto, logit or probability.")
     ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
@@ -175,7 +181,14 @@ def explain(
         str | None, typer.Option("--fill", help="What hides a part: mean, blur, noise, inpaint, or 0 to 1.")
     ] = None,
     superpixels: Annotated[
-        str | None, typer.Option("--superpixels", help="slic, quickshift, felzenszwalb or grid, with :COUNT if wanted.")
+        str | None,
+        typer.Option(
+            "--superpixels",
+            help="slic, quickshift, felzenszwalb or grid, with :COUNT if wanted; or the file of a label map.",
+        ),
+    ] = None,
+    references: Annotated[
+        str | None, typer.Option("--references", help="Gradient SHAP: a folder of scans to compare with.")
     ] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="Grad-CAM: logit or softmax-guided.")] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="fast or float32.")] = None,
@@ -192,7 +205,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Explain scans by any method, at one or every layer, for every class."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.WRITTEN), console.bars() as progress:
         from whyscan.data.dicom_window import parse_window
         from whyscan.export import formats
         from whyscan.study.options import parse
@@ -202,13 +215,17 @@ def explain(
         formats.check(wanted, objects, threshold)
         given = {
             "samples": samples, "score": score, "fill": fill, "superpixels": superpixels, "recipe": recipe,
-            "engine": engine,
+            "engine": engine, "references": references,
         }  # fmt: skip
         options = parse({name: text for name, text in given.items() if text is not None}, setting or ())
-        opening = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "backbone": backbone}
+        opening = {
+            "classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit, "scores": scores,
+            "backbone": backbone,
+        }  # fmt: skip
         _own_process()
         written = explain_files(
-            model, scans, out, tuple(method or ("gradcam",)), layers=layers, targets=targets, label=label,
+            model, scans, out, tuple(method or ("gradcam",)), layers=layers or None,
+            targets=targets or "all", label=label,
             series=series, frame=frame, window=parse_window(window), plane=plane, slices=slices, volume=volume,
             options=options, opening=opening, agree=consensus, seed=seed, progress=progress,
         )  # fmt: skip
@@ -244,6 +261,9 @@ def doctor(
         str, typer.Option("--preprocess", help="auto, /255, x/127.5-1, imagenet, caffe or 0..255.")
     ] = "auto",
     fit: Annotated[str, typer.Option("--fit", help="stretch or pad.")] = "stretch",
+    scores: Annotated[
+        str, typer.Option("--scores", help="What the model answers: auto, logit or probability.")
+    ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
     scans: Annotated[int, typer.Option("--scans", min=1, help="How many labelled scans are tried.")] = 100,
     seed: Seed = 0,
@@ -255,7 +275,7 @@ def doctor(
 
         _own_process()
         asked = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit,
-                 "backbone": backbone}  # fmt: skip
+                 "scores": scores, "backbone": backbone}  # fmt: skip
         opening = {name: value for name, value in asked.items() if value not in (None, "auto", "stretch")}
         found = api.doctor(model, data, out=out, scans=scans, seed=seed, progress=progress, **opening)
     if json:
@@ -296,7 +316,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write saved explanations in other formats, from the records alone: no model."""
-    with console.exits(json):
+    with console.exits(json, console.WRITTEN):
         from whyscan.export import formats
 
         written = formats.export(records, to, out=out, sources=source or (), objects=objects, threshold=threshold)
@@ -343,7 +363,7 @@ def trust(
     json: Json = False,
 ) -> None:
     """Judge the explanations: are they true, do they hold, do they mean what people think?"""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.AGAIN), console.bars() as progress:
         from whyscan import api
         from whyscan.study.options import parse
 
@@ -390,7 +410,7 @@ def study(
     json: Json = False,
 ) -> None:
     """The whole job: audit, train (or take --model), compare, explain, report."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.RESUMES), console.bars() as progress:
         from whyscan import api
 
         _own_process()
@@ -412,7 +432,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """A whole study on head phantoms made on the spot, with known truth and a planted shortcut."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.RESUMES), console.bars() as progress:
         from whyscan import api
 
         _own_process()

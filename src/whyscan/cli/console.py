@@ -16,6 +16,9 @@ from whyscan.errors import BadRun, WhyscanError
 from whyscan.progress import Progress, quiet
 
 INTERRUPTED = 130
+RESUMES = "What was finished is kept; --resume goes on from there."
+WRITTEN = "What was finished is kept."
+AGAIN = "What was finished is kept; the same command goes on from there."
 
 
 @contextmanager
@@ -45,8 +48,12 @@ def bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def exits(as_json: bool) -> Iterator[None]:
-    """Turn whyscan's errors into a sentence on standard error (a document with --json) and an exit code."""
+def exits(as_json: bool, interrupted: str = "") -> Iterator[None]:
+    """Turn whyscan's errors into a sentence on standard error (a document with --json) and an exit code.
+
+    Args:
+        interrupted: what Ctrl-C leaves behind, and how to go on from there.
+    """
     try:
         yield
     except WhyscanError as error:
@@ -57,7 +64,7 @@ def exits(as_json: bool) -> Iterator[None]:
         refused = BadRun(came, "files that can be read, and a folder with room", "mend that, and run the command again")
         raise SystemExit(_tell(refused, as_json)) from error
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted. What was finished is kept; --resume goes on from there.")
+        Console(stderr=True).print(f"Interrupted. {interrupted}".rstrip(), soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
 
 

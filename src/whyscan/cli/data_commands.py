@@ -22,7 +22,7 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Bring a published data set here: resumable, and checked by SHA-256 before it takes its place."""
-    with console.exits(json), console.bars() as progress:
+    with console.exits(json, console.AGAIN), console.bars() as progress:
         from whyscan import api
 
         found = api.fetch_data(name, out, given=given, progress=progress)

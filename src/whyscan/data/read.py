@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Integer
 
 from whyscan.data.catalogue import Entry, images_below
 from whyscan.data.decode import ENDINGS, Decoded, decode
@@ -174,6 +174,26 @@ def read_region(path: Path, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
             "export the mask on the scan's own grid, or leave it out",
         )
     return np.asarray(region)
+
+
+def read_labels(path: str | Path) -> Integer[np.ndarray, "h w"]:
+    """A label map: a grey image of 8 or 16 bit, or a NumPy file; each value is the number of a part.
+
+    Raises:
+        BadScan: the file cannot be read, or does not hold one whole number for each pixel.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npy":
+        values = decode(path).values
+    else:
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise BadScan(f"{path.name} cannot be read ({error})", "an array of NumPy's", "save it again") from error
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+        came = f"{path.name} holds {values.dtype} of shape {values.shape}"
+        raise BadScan(came, "a label map: one whole number for each pixel", "save it as a grey PNG, or as .npy")
+    return np.asarray(values)
 
 
 def _pixels(decoded: Decoded) -> Float32[np.ndarray, "c h w"]:

@@ -3,8 +3,9 @@
 Maps differ in unit, in grid and in grain, so each is first brought to common regions and to its own strength:
 
 1. Regions: the superpixels of the method that has the most; without one, SLIC of the scan. What is outside the game
-   is one more region. Each map becomes its mean, per region, of the values that its picture shows on the scan's grid:
-   the noise of a pixel method is averaged out, and a superpixel method keeps its weights.
+   is one more region. Each map becomes its mean per region: the noise of a pixel method is averaged out. A superpixel's
+   weight is the total of its pixels and a pixel's value is not, so weights are spread over their pixels first: of a
+   linear model, Shapley values of superpixels and integrated gradients then say the same.
 2. Strength: each is divided by its mean absolute value over the area, so that no method speaks louder than another. A
    map that is 0 everywhere says nothing and is left out, by name.
 3. Consensus: the mean of what is left. Methods whose values are all signed give a signed consensus. Where one of them
@@ -27,6 +28,7 @@ from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.records.attribution import Attribution, find
 
+_METHOD = "consensus"
 _TOP = 0.2
 _NOTHING = 1e-9
 
@@ -85,7 +87,7 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
     mean_correlation = [_mean_pair(each, speaks[:, t]) for t, each in enumerate(correlations)]
     attribution = replace(
         given[0],
-        method="consensus",
+        method=_METHOD,
         heading=f"Consensus of {', '.join(each.heading or each.method for each in given)}",
         quantity="times each map's mean strength",
         targets=targets,
@@ -156,8 +158,11 @@ def _regions(given: Sequence[Attribution]) -> Int32[np.ndarray, "mh mw"]:
 def _means(
     attribution: Attribution, targets: Sequence[str], labels: Integer[np.ndarray, "h w"], area: np.ndarray
 ) -> Float64[np.ndarray, "t s"]:
-    """What the picture shows, averaged over each region."""
+    """Values per pixel, averaged over each region."""
     values = attribution.values[[attribution.index(name) for name in targets]].astype(float)
+    if attribution.segments is not None and attribution.method != _METHOD:  # a consensus is per pixel as it is
+        own = attribution.geometry.labels_to_scan(attribution.segments)
+        values /= np.bincount(own.ravel() + 1)[own + 1]
     sums = [np.bincount(labels.ravel(), each.ravel(), len(area)) for each in values]
     return np.asarray(np.array(sums) / np.maximum(area, 1))
 

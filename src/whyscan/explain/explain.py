@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.cams.gradcam import Recipe
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.segments import Superpixels
-from whyscan.explain.games.surrogate import Labels, Perturbation, Surrogate, explain_by_play
+from whyscan.explain.games.surrogate import Labels, Surrogate, explain_by_play
 from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer, find_method, settings_table
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.models.classifier import Classifier
@@ -50,8 +50,7 @@ def explain(
         layer: for methods that look at one; "last" where left out.
         seed: of all that is drawn.
         samples, superpixels, fill, score, engine: for methods that have them; see `Perturbation` and the method's own
-            page. What is left out is the method's default. `samples` may be "auto", `superpixels` a label map of one's
-            own.
+            page. What is left out is the method's own. `samples` may be "auto", `superpixels` a label map of one's own.
         recipe: for Grad-CAM: "logit", or "softmax-guided", a notebook recipe that is offered to be understood.
 
     Raises:
@@ -68,7 +67,7 @@ def explain(
 def explain_many(
     classifier: Classifier,
     scan: Scan,
-    methods: Sequence[str] | Mapping[str, str | Explainer] = USUAL,
+    methods: Sequence[str | Explainer] | Mapping[str, str | Explainer] = USUAL,
     targets: Targets = "all",
     *,
     layer: str | None = None,
@@ -87,12 +86,12 @@ def explain_many(
     its weights then differ within their intervals.
 
     Args:
-        methods: names; or a mapping from names of your own to methods, with or without settings.
-        layer, seed, samples, superpixels, fill, score, engine, recipe: as for `explain`; each goes where it fits.
+        methods: names, or methods with their settings; or a mapping from names of your own to either.
+        layer, seed, samples, superpixels, fill, score, engine, recipe: as for `explain`; each goes where it fits, also
+            to methods with settings.
     """
     check(classifier, targets, scan.label)
-    methods = [methods] if isinstance(methods, str) else methods
-    asked = methods if isinstance(methods, Mapping) else {name: name for name in methods}
+    asked = methods if isinstance(methods, Mapping) else _by_name([methods] if isinstance(methods, str) else methods)
     options = {
         "layer": layer, "samples": samples, "superpixels": superpixels, "fill": fill, "score": score, "engine": engine,
         "recipe": recipe,
@@ -105,6 +104,16 @@ def explain_many(
         if name not in found:
             (found[name],) = explainer(classifier, [scan], targets, seed=seed, progress=progress)
     return {name: _named(found[name], each) for name, each in explainers.items()}
+
+
+def _by_name(methods: Sequence[str | Explainer]) -> dict[str, str | Explainer]:
+    named: dict[str, str | Explainer] = {}
+    for each in methods:
+        name = each if isinstance(each, str) else registered(each)
+        if name in named and named[name] is not each and named[name] != each:
+            raise BadInput(f"{name} twice, with different settings", "a name for each", "pass {name: method, ...}")
+        named[name] = each
+    return named
 
 
 def _games(explainers: Mapping[str, Explainer]) -> list[dict[str, Surrogate]]:
@@ -135,43 +144,56 @@ def registered(explainer: Explainer) -> str:
 def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]) -> dict[str, Explainer]:
     """Methods with those options that they have: fields of their own or of their `perturbation`.
 
+    An option counts for every method that has it, also for one that came with settings of its own.
+
     Raises:
         BadInput: no such method; an option that none of them has; or samples="auto" for one that cannot tell when it
             has settled.
     """
-    explainers: dict[str, Explainer] = {}
-    cut = options.get("superpixels")
-    if cut is not None and not isinstance(cut, Superpixels | Labels):
-        options = {**options, "superpixels": Labels(cut)}
-    taken: set[str] = set()
-    shared = {item.name for item in fields(Perturbation)} & options.keys()
-    perturbation = Perturbation(**{name: options[name] for name in shared})
-    for name, method in methods.items():
-        if isinstance(method, type):
-            raise BadInput(f"the class {method.__name__}", "a method with its settings", f"pass {method.__name__}()")
-        if not isinstance(method, str):
-            explainers[name] = method
-            continue
-        kind = find_method(method).explainer
-        has = {item.name for item in fields(kind)}
-        if options.get("samples") == "auto" and "samples" in has:
-            raise BadInput(
-                f'samples "auto" for {method}',
-                "a number: it cannot tell when it has settled",
-                "give a number, or explain it by itself",
-            )
-        given = {option: options[option] for option in options.keys() & has}
-        taken |= given.keys()
-        if "perturbation" in has:
-            given["perturbation"] = perturbation
-            taken |= shared
-        explainers[name] = kind(**given)
-    extra = sorted(options.keys() - taken)
+    if isinstance(options.get("superpixels"), np.ndarray):  # one label map for all, so that they can share a game
+        options = {**options, "superpixels": Labels(options["superpixels"])}
+    explainers = {name: _made(method) for name, method in methods.items()}
+    known = {name: _options(each) for name, each in explainers.items()}
+    extra = sorted(options.keys() - set().union(*known.values()))
     if extra:
-        known = sorted({option for each in explainers.values() for option in settings_table(each)})
         came = f"{extra[0]} for {', '.join(methods)}"
-        raise BadInput(came, f"one of {', '.join(known)}", "leave it out, or set it in the method itself")
-    return explainers
+        raise BadInput(came, f"one of {', '.join(sorted(set().union(*known.values())))}", "leave it out")
+    if options.get("samples") == "auto":
+        for name, each in explainers.items():
+            if hasattr(each, "samples"):
+                raise BadInput(
+                    f'samples "auto" for {name}',
+                    "a number: it cannot tell when it has settled",
+                    "give a number, or explain it by itself",
+                )
+    return {
+        name: _with(each, {option: options[option] for option in options.keys() & known[name]})
+        for name, each in explainers.items()
+    }
+
+
+def _made(method: str | Explainer) -> Any:
+    """A method with its settings."""
+    if isinstance(method, type):
+        raise BadInput(f"the class {method.__name__}", "a method with its settings", f"pass {method.__name__}()")
+    return find_method(method).explainer() if isinstance(method, str) else method
+
+
+def _options(explainer: Any) -> Set[str]:
+    """What can be set; nothing in a method of the user's that is no dataclass."""
+    return settings_table(explainer).keys() if is_dataclass(explainer) else frozenset()
+
+
+def _with(explainer: Any, options: Mapping[str, Any]) -> Any:
+    """The same method with these settings, its own or those of its `perturbation`."""
+    if not options:
+        return explainer
+    own = {item.name for item in fields(explainer)} & options.keys()
+    rest = {name: value for name, value in options.items() if name not in own}
+    changed = {name: options[name] for name in own}
+    if rest:
+        changed["perturbation"] = replace(explainer.perturbation, **rest)
+    return replace(explainer, **changed)
 
 
 def explain_layers(
@@ -197,13 +219,33 @@ def explain_layers(
     """
     options = {} if recipe is None else {"recipe": recipe}
     (explainer,) = configure({"method": method}, options).values()
-    if not isinstance(explainer, LayeredExplainer):
+    (found,) = layers_of(classifier, [scan], targets, layers=layers, method=explainer, progress=progress)
+    return found
+
+
+def layers_of(
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets,
+    *,
+    layers: str | Sequence[str],
+    method: Explainer,
+    progress: Progress = quiet,
+) -> list[dict[str, Attribution]]:
+    """What `explain_layers` gives, of several scans in the batches that the method is set to.
+
+    Raises:
+        as `explain_layers`.
+    """
+    if not isinstance(method, LayeredExplainer):
         able = ", ".join(name for name, each in METHODS.items() if each.layered)
-        raise BadInput(f"method {method!r} looks at no layer", f"one of {able}", "use explain() for this method")
-    check(classifier, targets, scan.label)
+        came = f"method {registered(method)!r} looks at no layer"
+        raise BadInput(came, f"one of {able}", "use explain() for this method")
+    for scan in scans:
+        check(classifier, targets, scan.label)
     chosen = choose_layers(classifier, layers)
-    known = [layer for layer in classifier.layers if layer in chosen]
-    # modules that are not listed follow no order that is known here, so none is made up for the others
-    chosen = known if set(chosen) <= set(known) else chosen
-    (found,) = explainer.at(classifier, [scan], targets, chosen, progress=progress)
-    return {layer.name: _named(attribution, explainer) for layer, attribution in zip(chosen, found, strict=True)}
+    found = method.at(classifier, scans, targets, chosen, progress=progress)
+    return [
+        {layer.name: _named(attribution, method) for layer, attribution in zip(chosen, each, strict=True)}
+        for each in found
+    ]

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadTarget
+from whyscan.explain.trace import tracing
+from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier, Layer, softmax
 from whyscan.records.geometry import Geometry
 
@@ -62,18 +65,31 @@ def stacked(rows: Sequence[Float32[np.ndarray, "_ k"]]) -> Float32[np.ndarray, "
 
 
 def choose_layers(classifier: Classifier, layers: str | Sequence[str]) -> list[Layer]:
-    """Layers by their names, each once, in the order asked for; "all" is shallow to deep.
+    """Layers by their names, each once, shallow to deep whatever the order asked for; "all" are those listed.
 
     Raises:
+        BadModel: the classifier is a black box.
         BadTarget: none, or one that does not exist.
     """
-    if layers == "all":
-        classifier.layer("last")  # raises where there is none
-        return list(classifier.layers)
-    chosen = list(dict.fromkeys(classifier.layer(name) for name in ([layers] if isinstance(layers, str) else layers)))
+    need_gradients(classifier, "a look at its layers")
+    names = [layers] if isinstance(layers, str) else layers
+    chosen: list[Layer] = []
+    for name in names:
+        found = classifier.layer("last" if name == "all" else name)  # raises where there is none
+        chosen += classifier.layers if name == "all" else [found]
     if not chosen:
         raise BadTarget("no layer was asked for", '"all" or names of layers', "take the names from classifier.layers")
-    return chosen
+    return _in_order(classifier, list(dict.fromkeys(chosen)))
+
+
+def _in_order(classifier: Classifier, layers: list[Layer]) -> list[Layer]:
+    """Shallow to deep. Modules that are not listed follow no order that is known: a pass over a black scan tells it."""
+    order = [layer.path for layer in classifier.layers]
+    if len(layers) > 1 and any(layer.path not in order for layer in layers):
+        with tracing(classifier.network, [layer.path for layer in layers]) as run:
+            black = torch.zeros(1, 3, *classifier.input_size, device=classifier.device)
+            order = list(run.look(black).activations)
+    return sorted(layers, key=lambda layer: order.index(layer.path))
 
 
 def facts(

@@ -33,7 +33,7 @@ def black_box(
 ) -> Classifier:
     """A classifier of which nothing is known but its answers: a Keras model, an ONNX session, a service, a rule.
 
-    It serves LIME, SHAP, occlusion, RISE and anchors; methods that look inside a network refuse it.
+    It serves LIME, SHAP, Owen values, occlusion, RISE and anchors; methods that look inside a network refuse it.
 
     Args:
         predict: pixels, float32 (n, 3, h, w) in [0, 1] and not normalised -> scores (n, k), as an array or a tensor;

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import nn
 
+from whyscan.checks import one_of
 from whyscan.errors import BadModel
 from whyscan.models import checkpoint
 from whyscan.models.blackbox import black_box
@@ -53,9 +54,12 @@ def load(
         backbone: which network a state dict is for: a name of `whyscan`, timm or torchvision.
 
     Raises:
+        BadInput: a fit or scores that are not known.
         BadModel: not a model, damaged, carrying code, classes or input size missing, class names that are not as many
             as the head is wide, or answers that are not what was said.
     """
+    one_of(get_args(Fit), fit=fit)
+    one_of(("auto", "logit", "probability"), scores=scores)
     if isinstance(preprocess, str) and preprocess not in ("auto", "inside"):
         find_normalisation(preprocess)  # a wrong name is said before anything is opened
     names = None if classes is None else class_names(classes)

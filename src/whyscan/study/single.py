@@ -10,15 +10,15 @@ from whyscan.data.dicom_window import Asked
 from whyscan.data.scan import Scan
 from whyscan.data.slices import Slices
 from whyscan.data.sources import Source, sources
-from whyscan.errors import BadInput, BadScan
-from whyscan.explain.consensus import consensus
-from whyscan.explain.explain import configure, explain_layers, explain_many
-from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer
-from whyscan.models.classifier import Classifier
+from whyscan.errors import BadInput
+from whyscan.explain.explain import configure
+from whyscan.explain.methods import METHODS
+from whyscan.explain.targets import Targets
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files, pictures
-from whyscan.records.attribution import Attribution, find, save_all
+from whyscan.records.attribution import find, save_all
+from whyscan.study.scanwise import Found, Job
 from whyscan.study.volume import empty_slices, write_volumes
 
 
@@ -28,8 +28,8 @@ def explain_files(
     out: Path,
     methods: Sequence[str],
     *,
-    layers: str | None = None,
-    targets: str = "all",
+    layers: str | Sequence[str] | None = None,
+    targets: Targets = "all",
     label: str | None = None,
     series: int | str | None = None,
     frame: int | None = None,
@@ -46,7 +46,8 @@ def explain_files(
     """Explain files, and the images in folders.
 
     Args:
-        layers: for the methods that look at layers: "last", "final", "all", or a name; each its own default if None.
+        layers: for the methods that look at layers: "last", "final", "all", a name, or several; each its own default
+            if None.
         series, frame, window: which of several, and what lies between black and white; see `open_series`.
         plane, slices, volume: of volumes: see `sources`.
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
@@ -55,11 +56,12 @@ def explain_files(
 
     Returns:
         {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}],
-        "empty": [{"source", "reason"}], "volumes": see `write_volumes`}. Slices with hardly any tissue are empty.
+        "empty": [{"source", "reason"}], "volumes": see `write_volumes`}. Slices with hardly any tissue are empty, and
+        a scan fails that cannot be read or that the model has no answer to.
 
     Raises:
         BadInput: no scan at all, or a method, layer, target or label that does not exist.
-        BadModel: the model cannot be opened.
+        BadModel: the model cannot be opened, or has no answer to any of the first scans.
     """
     names = [find(method, tuple(METHODS), "method") for method in methods]
     if agree and len(names) < 2:
@@ -77,21 +79,14 @@ def explain_files(
     stems, without = _stems(given), empty_slices(given, progress)
     empty = {n: {"source": source.name, "reason": without[n]} for n, source in enumerate(given) if n in without}
     slices_of: dict[str, list[dict[str, str]]] = {}
-    for number, source in enumerate(given):
-        progress("explaining", number, len(given))
-        if number in empty:
+    job = Job(classifier, explainers, layers, targets, seed, agree)
+    for number, scan, found in job.run({n: source for n, source in enumerate(given) if n not in empty}, progress):
+        if scan is None or not isinstance(found, dict):
+            failed.append({"source": given[number].name, "error": str(found)})
             continue
-        try:
-            scan = source.read()
-            found = _explain(classifier, scan, explainers, layers, targets, seed)
-            if agree:
-                found["consensus"] = [consensus([attributions[-1] for attributions in found.values()]).attribution]
-            done.append(_write(found, scan, out, stems[number] or _free(scan.source, stems)))
-            if source.volume:
-                slices_of.setdefault(source.volume, []).append(_numbers(found, done[-1]))
-        except BadScan as error:  # it cannot be read, or is blank, so that hiding parts of it changes nothing
-            failed.append({"source": source.name, "error": str(error)})
-    progress("explaining", len(given), len(given))
+        done.append(_write(found, scan, out, stems[number] or _free(scan.source, stems)))
+        if given[number].volume:
+            slices_of.setdefault(given[number].volume, []).append(_numbers(found, done[-1]))
     left: dict[str, list[dict[str, str]]] = {}
     for number, each in empty.items():
         left.setdefault(given[number].volume, []).append(each)
@@ -127,29 +122,7 @@ def _free(name: str, stems: list[str]) -> str:
     return stem
 
 
-def _explain(
-    classifier: Classifier,
-    scan: Scan,
-    explainers: Mapping[str, Explainer],
-    layers: str | None,
-    targets: str,
-    seed: int,
-) -> dict[str, list[Attribution]]:
-    """For each method its attributions: of a layered one, shallow to deep."""
-    found: dict[str, list[Attribution]] = {}
-    others: dict[str, Explainer] = {}
-    for name, explainer in explainers.items():
-        if isinstance(explainer, LayeredExplainer):
-            chosen = layers or explainer.layer
-            found[name] = list(explain_layers(classifier, scan, targets, layers=chosen, method=explainer).values())
-        else:
-            others[name] = explainer
-    if others:
-        found |= {name: [each] for name, each in explain_many(classifier, scan, others, targets, seed=seed).items()}
-    return {name: found[name] for name in explainers}
-
-
-def _write(found: dict[str, list[Attribution]], scan: Scan, out: Path, stem: str) -> dict[str, Any]:
+def _write(found: Found, scan: Scan, out: Path, stem: str) -> dict[str, Any]:
     written: list[str] = []
     for method, attributions in found.items():
         base = out / f"{stem}.{method}"

@@ -69,7 +69,7 @@ def test_fewer_channels_cost_fewer_evaluations_and_all_targets_share_them(toy, s
     every = ScoreCAM(channels=None, engine="float32", batch=4).at(toy, [scan], "all", toy.layers)
     assert [each.evaluations for each in every[0]] == [4, 6]
     assert every[0][1].maps.shape == (3, 8, 8)
-    with pytest.raises(BadInput, match="0 channels"):
+    with pytest.raises(BadInput, match="channels 0"):
         ScoreCAM(channels=0)
 
 

@@ -203,7 +203,7 @@ def test_bad_settings() -> None:
         Saliency(score="softmax")
     with pytest.raises(BadInput, match="batch 0"):
         InputXGradient(batch=0)
-    check_settings(score="logit", steps=1)
+    check_settings(Saliency(), score="logit", steps=1)
 
 
 def test_scans_whose_memory_is_read_only(toy: Classifier) -> None:

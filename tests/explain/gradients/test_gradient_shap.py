@@ -86,7 +86,7 @@ def test_bad_references(toy: Classifier, scan) -> None:
         GradientSHAP(references=[])
     with pytest.raises(BadInput, match=r"shape \(1, 3, 8, 8\)"):
         GradientSHAP(references=np.zeros((1, 3, 8, 8), np.float32))(toy, [scan])
-    with pytest.raises(BadInput, match="1 samples"):
+    with pytest.raises(BadInput, match="samples 1"):
         GradientSHAP(samples=1)
     with pytest.raises(BadScan, match="equals its baseline"):
         GradientSHAP()(toy, [replace(scan, pixels=np.full_like(scan.pixels, 0.5))])

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from whyscan.checks import at_least, given
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose
-from whyscan.explain.cams.cam import Case, Maps, at_own_layer
-from whyscan.explain.cams.channels import Look, check_channels, explain_by_looking, strongest_channels
+from whyscan.explain.cams.cam import Case, Maps, at_own_layer, check_settings
+from whyscan.explain.cams.channels import Look, explain_by_looking, strongest_channels
 from whyscan.explain.targets import Targets
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
@@ -44,7 +45,8 @@ class AblationCAM:
     batch: int = 16
 
     def __post_init__(self) -> None:
-        check_channels(self.channels)
+        check_settings(self)
+        at_least(1, **given(channels=self.channels))
 
     __call__ = at_own_layer
 

@@ -14,12 +14,14 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from whyscan.checks import at_least, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import CLASS_TOKEN, NO_GRADIENT, diagnose
 from whyscan.explain.cams.kernels import Signed
 from whyscan.explain.targets import Targets, facts, resolve, stacked
 from whyscan.explain.trace import Reduced, Tracer, tracing
+from whyscan.explain.whitebox import need_gradients
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.models.tokens import to_channels
@@ -114,6 +116,22 @@ class Layered(Protocol):
     ) -> list[list[Attribution]]: ...
 
 
+class Batched(Layered, Protocol):
+    @property
+    def batch(self) -> int: ...
+
+
+def check_settings(self: Batched) -> None:
+    """What every member of the family refuses when it is made: the `__post_init__` of most.
+
+    Raises:
+        BadInput: a layer that is no name, or a batch of no scans.
+    """
+    plain(self)
+    made_of(str, layer=self.layer)
+    at_least(1, batch=self.batch)
+
+
 def at_own_layer(
     self: Layered,
     classifier: Classifier,
@@ -123,7 +141,13 @@ def at_own_layer(
     seed: int = 0,  # noqa: ARG001 - the same call for every method
     progress: Progress = quiet,
 ) -> list[Attribution]:
-    """One attribution per scan. Nothing is drawn, so the seed changes nothing; it is there for all alike."""
+    """One attribution per scan. Nothing is drawn, so the seed changes nothing; it is there for all alike.
+
+    Raises:
+        BadModel: the classifier is a black box.
+        BadTarget: the layer does not exist.
+    """
+    need_gradients(classifier, type(self).__name__)
     found = self.at(classifier, scans, targets, (classifier.layer(self.layer),), progress=progress)
     return [attribution for (attribution,) in found]
 

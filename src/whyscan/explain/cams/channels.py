@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput
 from whyscan.explain.cams.cam import Case, Maps, Prepared, attribution, cases, over_batches, stack
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import Tracer, tracing
@@ -69,12 +68,6 @@ def explain_by_looking(
 
     with tracing(classifier.network, [layer.path for layer in layers]) as run:
         return over_batches(title, work, classifier, scans, 1, quiet)
-
-
-def check_channels(channels: int | None) -> None:
-    """Raises BadInput unless it is None or at least 1."""
-    if channels is not None and channels < 1:
-        raise BadInput(f"{channels} channels", "1 or more, or None for all", "raise channels")
 
 
 def strongest_channels(activation: Float[Tensor, "c h w"], channels: int | None) -> Tensor:

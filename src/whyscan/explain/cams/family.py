@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose, diagnose_product
 from whyscan.explain.cams.cam import (
+    Batched,
     Cam,
-    Layered,
     Maps,
     Prepared,
     at_own_layer,
     attribution,
     cases,
+    check_settings,
     explain_at,
     over_batches,
     stack,
-)  # fmt: skip
+)
 from whyscan.explain.cams.kernels import eigencam, gradcampp, hirescam, layercam, xgradcam
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
@@ -31,14 +31,9 @@ from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
 
-class _Batched(Layered, Protocol):
-    @property
-    def batch(self) -> int: ...
-
-
 def _by(cam: Cam) -> Callable[..., list[list[Attribution]]]:
     def at(
-        self: _Batched,
+        self: Batched,
         classifier: Classifier,
         scans: Sequence[Scan],
         targets: Targets,
@@ -64,6 +59,7 @@ class GradCAMPlusPlus:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
 
 
@@ -78,6 +74,7 @@ class HiResCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
 
 
@@ -88,6 +85,7 @@ class XGradCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
 
 
@@ -98,6 +96,7 @@ class LayerCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__, at = at_own_layer, _by(Cam("layercam", "LayerCAM", layercam))
 
 
@@ -113,6 +112,7 @@ class EigenCAM:
     layer: str = "final"
     batch: int = 8
 
+    __post_init__ = check_settings
     __call__ = at_own_layer
 
     def at(

@@ -14,7 +14,7 @@ from torch import Tensor
 from whyscan.checks import one_of
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
-from whyscan.explain.cams.cam import Cam, Maps, at_own_layer, explain_at
+from whyscan.explain.cams.cam import Cam, Maps, at_own_layer, check_settings, explain_at
 from whyscan.explain.cams.kernels import combine, guided_sum
 from whyscan.explain.gradients.backward import softmax_slopes
 from whyscan.explain.targets import Targets
@@ -54,6 +54,7 @@ class GradCAM:
     recipe: Recipe = "logit"
 
     def __post_init__(self) -> None:
+        check_settings(self)
         one_of(get_args(Recipe), recipe=self.recipe)
 
     __call__ = at_own_layer

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from whyscan.checks import made_of
 from whyscan.data.scan import Scan
 from whyscan.explain.cams.gradcam import gradcam
 from whyscan.explain.gradients.backward import Question, attribution, check_settings, gradients_of, score_rows
@@ -42,7 +43,8 @@ class GuidedGradCAM:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, batch=self.batch)
+        check_settings(self, score=self.score, batch=self.batch)
+        made_of(str, layer=self.layer)
 
     def __call__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
+from whyscan.checks import at_least, given, one_of
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import diagnose
-from whyscan.explain.cams.cam import Case, Maps, at_own_layer
-from whyscan.explain.cams.channels import Look, check_channels, explain_by_looking, strongest_channels
+from whyscan.explain.cams.cam import Case, Maps, at_own_layer, check_settings
+from whyscan.explain.cams.channels import Look, explain_by_looking, strongest_channels
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer, Scores
 from whyscan.models.compiled import Engine, appoint
@@ -41,7 +42,9 @@ class ScoreCAM:
     batch: int = 16
 
     def __post_init__(self) -> None:
-        check_channels(self.channels)
+        check_settings(self)
+        at_least(1, **given(channels=self.channels))
+        one_of(get_args(Engine), engine=self.engine)
 
     __call__ = at_own_layer
 

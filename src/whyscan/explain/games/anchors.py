@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from whyscan.checks import at_least, between
+from whyscan.checks import at_least, between, is_number, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.anchor_search import Anchor, Event, Pool, Search, lost_without, search
@@ -61,8 +61,9 @@ class Anchors:
     batch: int = 8
 
     def __post_init__(self) -> None:
+        plain(self)
         between(0, 1, precision=self.precision, risk=self.risk, tolerance=self.tolerance)
-        if not 0 <= self.slack < self.precision:
+        if not is_number(self.slack) or not 0 <= self.slack < self.precision:
             raise BadInput(f"slack {self.slack!r}", "0, or some less than the precision", "0.05 is the usual one")
         at_least(1, largest=self.largest, beam=self.beam)
         at_least(4, samples=self.samples)

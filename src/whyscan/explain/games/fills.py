@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import cg
 
+from whyscan.checks import is_number
 from whyscan.errors import BadInput
 from whyscan.explain.games.segments import head
 
@@ -24,6 +25,14 @@ UNCHANGED = 2 / 255
 _BLUR = 0.05
 _GRAIN = 0.015
 _CLOSE = 1e-3
+
+
+def check_fill(fill: Fill) -> None:
+    """Raises BadInput for an unknown one."""
+    words = ("mean", "blur", "noise", "inpaint")
+    if not (fill in words if isinstance(fill, str) else is_number(fill) and 0 <= fill <= 1):
+        known = '"mean", "blur", "noise", "inpaint" or a number from 0 to 1'
+        raise BadInput(f"fill {fill!r}", known, "choose one of them")
 
 
 def hidden(
@@ -40,6 +49,7 @@ def hidden(
     Raises:
         BadInput: an unknown fill.
     """
+    check_fill(fill)
     if fill == "mean":
         return _mean(pixels, segments)
     if fill == "blur":
@@ -49,9 +59,6 @@ def hidden(
         return _noise(pixels, np.random.default_rng([seed, zlib.crc32(pixels.tobytes())]))
     if fill == "inpaint":
         return _inpaint(pixels, segments)
-    if not isinstance(fill, int | float) or isinstance(fill, bool) or not 0 <= fill <= 1:
-        known = '"mean", "blur", "noise", "inpaint" or a number from 0 to 1'
-        raise BadInput(f"fill {fill!r}", known, "choose one of them")
     return np.full_like(pixels, fill)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from whyscan.checks import between
+from whyscan.checks import between, is_number, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.explain.games.estimate import Fitted
 from whyscan.explain.games.measure import Estimand, by_size
@@ -58,8 +58,10 @@ class LIME:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
+        plain(self)
+        made_of(Perturbation, perturbation=self.perturbation)
         between(0, np.inf, kernel_width=self.kernel_width)
-        if self.alpha != 0:
+        if not is_number(self.alpha) or self.alpha != 0:
             between(0, np.inf, alpha=self.alpha)
 
     def sizes(self, players: int) -> Sizes:

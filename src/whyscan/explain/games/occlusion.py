@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
+from whyscan.checks import between, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import Fill
@@ -47,7 +48,9 @@ class Occlusion:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        Perturbation(score=self.score, engine=self.engine, batch=self.batch)  # refuses what it does not know
+        plain(self)
+        Perturbation(fill=self.fill, score=self.score, engine=self.engine, batch=self.batch)  # refuses the unknown
+        between(0, np.inf, window=self.window, stride=self.stride)
 
     def __call__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from whyscan.checks import made_of
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.branches import Branches, Value
@@ -133,6 +134,9 @@ class Owen:
     """
 
     perturbation: Perturbation = field(default_factory=Perturbation)
+
+    def __post_init__(self) -> None:
+        made_of(Perturbation, perturbation=self.perturbation)
 
     def __call__(
         self,

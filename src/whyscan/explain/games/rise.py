@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.stats import t as student
 
-from whyscan.checks import at_least, between
+from whyscan.checks import at_least, between, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import UNCHANGED, Fill, hidden
@@ -54,10 +54,12 @@ class RISE:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        Perturbation(score=self.score, engine=self.engine, batch=self.batch)  # refuses what it does not know
+        plain(self)
+        Perturbation(fill=self.fill, score=self.score, engine=self.engine, batch=self.batch)  # refuses the unknown
         at_least(4, samples=self.samples)
         at_least(1, cells=self.cells)
         between(0, 1, probability=self.probability)
+        made_of(bool, centred=self.centred)
         if self.fill == "inpaint":
             raise BadInput('fill "inpaint" for RISE', '"mean", "blur", "noise" or a number', "choose one of them")
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
-from whyscan.checks import at_least, between, one_of
+from whyscan.checks import at_least, between, one_of, plain
 from whyscan.errors import BadInput
 from whyscan.records.geometry import Geometry
 
@@ -41,6 +41,7 @@ class Superpixels:
     background: Background = "keep"
 
     def __post_init__(self) -> None:
+        plain(self)
         one_of(get_args(Algorithm), **{"superpixels by": self.algorithm})
         one_of(get_args(Background), background=self.background)
         at_least(2, superpixels=self.count)

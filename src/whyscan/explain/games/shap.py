@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from whyscan.checks import made_of
 from whyscan.data.scan import Scan
 from whyscan.explain.games.estimate import Fitted
 from whyscan.explain.games.measure import Estimand, shapley
@@ -29,6 +30,9 @@ class SHAP:
     """
 
     perturbation: Perturbation = field(default_factory=Perturbation)
+
+    def __post_init__(self) -> None:
+        made_of(Perturbation, perturbation=self.perturbation)
 
     def sizes(self, players: int) -> Sizes:
         """The Shapley kernel times the number of coalitions of that size; everybody and nobody are constraints."""

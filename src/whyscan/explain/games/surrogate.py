@@ -9,11 +9,11 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
-from whyscan.checks import at_least, one_of
+from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
-from whyscan.explain.games.fills import Fill
+from whyscan.explain.games.fills import Fill, check_fill
 from whyscan.explain.games.perturb import Game, game, play, remembered
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve
@@ -34,6 +34,15 @@ class Labels:
     """Superpixels of the user's own: a label map on the scan's grid or on the model's; negative = always shown."""
 
     map: Integer[np.ndarray, "h w"]
+
+    def __post_init__(self) -> None:
+        labels = np.asarray(self.map)
+        if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+            came = f"a label map of {labels.dtype} and shape {labels.shape}"
+            raise BadInput(
+                came, "a whole number for each pixel, (height, width)", "number the parts: labels.astype(int)"
+            )
+        object.__setattr__(self, "map", labels)
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,19 @@ class Perturbation:
     batch: int = 8
 
     def __post_init__(self) -> None:
+        plain(self)
+        if isinstance(self.superpixels, np.ndarray):
+            object.__setattr__(self, "superpixels", Labels(self.superpixels))
+        if not isinstance(self.superpixels, Superpixels | Labels):
+            raise BadInput(
+                f"superpixels {self.superpixels!r}", "Superpixels(...) or a label map", "write Superpixels('slic', 80)"
+            )
+        check_fill(self.fill)
         one_of(("probability", "logit"), score=self.score)
         one_of(get_args(Engine), engine=self.engine)
         one_of(get_args(Estimator), estimator=self.estimator)
         at_least(1, batch=self.batch)
-        if self.samples == "auto":
+        if isinstance(self.samples, str) and self.samples == "auto":
             if self.estimator == "regression":
                 raise BadInput(
                     'samples "auto" with regression', "quadrature", "leave the estimator out, or give samples"

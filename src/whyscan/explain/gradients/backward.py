@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
-from whyscan.checks import at_least, one_of
+from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
 from whyscan.explain.targets import Targets, facts, resolve, stacked
+from whyscan.explain.whitebox import INSTEAD
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
 from whyscan.models.modes import evaluating, plain_float32
@@ -115,7 +116,7 @@ def _checked(logits: Any) -> Tensor:
         raise BadModel(came, "finite logits (n, k)", "check the model")
     if not logits.requires_grad:
         came = "no gradient leads from the network's answer to its pixels"
-        raise BadModel(came, "a network that can be differentiated", "use lime, shap, occlusion or rise")
+        raise BadModel(came, "a network that can be differentiated", INSTEAD)
     return logits
 
 
@@ -224,7 +225,8 @@ def _why_blank(question: Question, t: int, score: Score) -> str:
     return NO_GRADIENT if bool(rows.any()) else SATURATED
 
 
-def check_settings(*, score: Score = "logit", **at_least_one: int) -> None:
+def check_settings(settings: Any, *, score: Score = "logit", **at_least_one: int) -> None:
     """Raises BadInput for an unknown score, or what is no whole number of 1 or more."""
+    plain(settings)
     one_of(("logit", "probability"), score=score)
     at_least(1, **at_least_one)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from whyscan.checks import at_least
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.blank import THERE
@@ -50,11 +52,10 @@ class GradientSHAP:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, batch=self.batch)
-        if self.samples < 2:
-            raise BadInput(f"{self.samples} samples", "2 or more", "raise samples; 32 is the default")
-        if self.references is not None and not len(self.references):
-            raise BadInput("no references", "one or more, or None", "leave them out for the default")
+        check_settings(self, score=self.score, batch=self.batch)
+        at_least(2, samples=self.samples)
+        if self.references is not None:
+            _check_references(self.references)
 
     def __call__(
         self,
@@ -127,6 +128,15 @@ def draw(
         way = pixels - (reference := references[int(order[which])])
         where = float((stretch + generator.random()) / uses[which])
         yield Point(reference + where * way, way / float(uses[which] * (1 if single else len(order))), i)
+
+
+def _check_references(references: Any) -> None:
+    scans = isinstance(references, Sequence) and all(isinstance(each, Scan) for each in references)
+    if not scans and not (isinstance(references, np.ndarray) and references.ndim == 4):
+        came = f"references of shape {references.shape}" if isinstance(references, np.ndarray) else repr(references)
+        raise BadInput(came, "scans, or pixels on the model's grid (n, 3, h, w)", "read them first: read_scans(folder)")
+    if not len(references):
+        raise BadInput("no references", "one or more, or None", "leave them out for the default")
 
 
 def _given(classifier: Classifier, references: Sequence[Scan] | Pixels) -> Pixels:

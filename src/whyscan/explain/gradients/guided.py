@@ -113,7 +113,7 @@ class GuidedBackprop:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, batch=self.batch)
+        check_settings(self, score=self.score, batch=self.batch)
 
     def __call__(
         self,

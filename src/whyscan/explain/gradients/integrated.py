@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from whyscan.checks import between, given
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput
 from whyscan.explain.blank import THERE
 from whyscan.explain.gradients.backward import Question, ask, attribution, check_settings, frozen, score_values
-from whyscan.explain.gradients.baselines import Baseline, baseline
+from whyscan.explain.gradients.baselines import Baseline, baseline, check_baseline
 from whyscan.explain.gradients.sampled import Point, completeness, group_sums
 from whyscan.explain.targets import Targets, check
 from whyscan.explain.whitebox import need_gradients
@@ -56,9 +56,9 @@ class IntegratedGradients:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, steps=self.steps, most=self.most, batch=self.batch)
-        if self.tolerance is not None and not self.tolerance > 0:
-            raise BadInput(f"tolerance {self.tolerance}", "a number above 0, or None", "0.05 is usual")
+        check_settings(self, score=self.score, steps=self.steps, most=self.most, batch=self.batch)
+        between(0, np.inf, **given(tolerance=self.tolerance))
+        check_baseline(self.baseline)
 
     def __call__(
         self,

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from whyscan.checks import given, one_of
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel
 from whyscan.explain.gradients.backward import Question, attribution, check_settings
@@ -70,9 +71,8 @@ class AttentionRollout:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, blocks=1 if self.blocks is None else self.blocks)
-        if self.heads not in ("mean", "max", "min"):
-            raise BadInput(f"heads {self.heads!r}", "mean, max or min", "choose one of them")
+        check_settings(self, batch=self.batch, **given(blocks=self.blocks))
+        one_of(get_args(Heads), heads=self.heads)
 
     def __call__(
         self,

@@ -40,7 +40,7 @@ class Saliency:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, batch=self.batch)
+        check_settings(self, score=self.score, batch=self.batch)
 
     def __call__(
         self,
@@ -82,7 +82,7 @@ class InputXGradient:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, batch=self.batch)
+        check_settings(self, score=self.score, batch=self.batch)
 
     def __call__(
         self,

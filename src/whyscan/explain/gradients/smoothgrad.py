@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from whyscan.checks import between
 from whyscan.data.scan import Scan
-from whyscan.errors import BadInput, BadScan
+from whyscan.errors import BadScan
 from whyscan.explain.blank import THERE
 from whyscan.explain.gradients.backward import Question, ask, attribution, check_settings, frozen
 from whyscan.explain.gradients.saliency import strongest
@@ -45,9 +47,8 @@ class SmoothGrad:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(score=self.score, samples=self.samples, batch=self.batch)
-        if not self.noise > 0:
-            raise BadInput(f"noise {self.noise}", "a share of the intensity range above 0", "0.15 is usual")
+        check_settings(self, score=self.score, samples=self.samples, batch=self.batch)
+        between(0, np.inf, noise=self.noise)
 
     def __call__(
         self,
