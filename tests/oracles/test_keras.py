@@ -54,7 +54,11 @@ def test_keras_agrees(architecture: str, form: str, tmp_path: Path) -> None:
     made = subprocess.run([PYTHON, str(SCRIPT), str(tmp_path), name], env=quiet, capture_output=True, check=False)
     assert made.returncode == 0, made.stderr.decode()[-2000:]
     expected = np.load(tmp_path / f"{name}.npz")
-    images, logits, truth = torch.from_numpy(expected["images"]).permute(0, 3, 1, 2), expected["logits"], expected["truth"]
+    images, logits, truth = (
+        torch.from_numpy(expected["images"]).permute(0, 3, 1, 2),
+        expected["logits"],
+        expected["truth"],
+    )
     alive = np.abs(truth[0] - truth[1]).max()
     theirs, shaken = np.abs(logits - truth).max(), np.abs(expected["shaken"] - logits).max()
     assert alive >= 0.1, "a network that forgets its input agrees with any other"

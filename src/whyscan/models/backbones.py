@@ -89,7 +89,7 @@ def find_backbone(name: str) -> Backbone:
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    timm = _timm()
+    timm = timm_library()
     known = timm.list_models()
     if name.split(".")[0] not in known or (config := timm.get_pretrained_cfg(name)) is None:
         near = difflib.get_close_matches(name, [*BACKBONES, *known], n=4, cutoff=0.5) or list(BACKBONES)[:4]
@@ -222,7 +222,7 @@ def _make_head(kind: str, width: int, classes: int) -> nn.Module:
 
 def _make_trunk(architecture: str, arguments: Mapping[str, Any], pretrained: bool) -> nn.Module:
     """timm's model without its classifier: normalised pixels -> pooled features (n, d)."""
-    timm = _timm()
+    timm = timm_library()
     _check_arguments(architecture, arguments)
     if pretrained:
         _check_has_weights(architecture)
@@ -249,7 +249,7 @@ def _make_trunk(architecture: str, arguments: Mapping[str, Any], pretrained: boo
 
 
 def _check_arguments(architecture: str, arguments: Mapping[str, Any]) -> None:
-    if _timm().is_model(architecture) is False:
+    if timm_library().is_model(architecture) is False:
         raise BadModel(f"architecture {architecture!r} is not in timm", "a name of timm.list_models()", "update timm")
     odd = sorted(set(arguments).difference(ARGUMENTS))
     if odd:
@@ -269,18 +269,19 @@ def _check_same(file: weights_files.WeightsFile, backbone: str, entry: Backbone)
 
 def _grid_argument(architecture: str, size: int) -> dict[str, int]:
     """Transformers with a fixed grid of tokens must be told the size that they will see."""
-    config = _timm().get_pretrained_cfg(architecture)
+    config = timm_library().get_pretrained_cfg(architecture)
     return {"img_size": size} if config.fixed_input_size and size != config.input_size[-1] else {}
 
 
 def _check_has_weights(architecture: str) -> None:
-    if not _timm().get_pretrained_cfg(architecture).has_weights:
+    if not timm_library().get_pretrained_cfg(architecture).has_weights:
         raise BadModel(
             f"timm has no ImageNet weights for {architecture}", "weights", "give a .safetensors file, or 'none'"
         )
 
 
-def _timm() -> Any:
+def timm_library() -> Any:
+    """timm, which wants a part of torchvision that this torch may not have."""
     from whyscan.models import torchvision_shim
 
     torchvision_shim.ensure()
