@@ -12,8 +12,10 @@ import torch
 
 import whyscan
 from whyscan.errors import BadModel
-from whyscan.models import backbones, hub
+from whyscan.models import backbones, checkpoint, hub
 from whyscan.models.doctor import examine
+from whyscan.study.settings import plans
+from whyscan.training.settings import TrainSettings
 
 NAMES = ["glioma", "meningioma", "pituitary"]
 
@@ -145,3 +147,39 @@ def test_the_names_of_imagenet_are_a_thousand_different_ones() -> None:
     assert len(set(found)) == 1000
     assert found[0] == "tench"
     assert hub.imagenet_names(10) is None
+
+
+def test_a_hubs_model_is_a_backbone_to_train(repository: Path, asked: list[Any], tmp_path: Path) -> None:
+    made = backbones.build("hf-hub:someone/tumour-resnet", "imagenet", ["no", "yes"])
+    own = whyscan.load(repository).network.get_submodule("trunk")
+    same = made.network.get_submodule("trunk").state_dict()
+    assert all(torch.equal(value, same[key]) for key, value in own.state_dict().items() if not key.startswith("fc."))
+    assert made.about["mean"] == (0.1, 0.2, 0.3)
+    assert made.about["origin"] == "hf-hub:someone/tumour-resnet"
+    checkpoint.save(made, tmp_path / "model")
+    asked.clear()
+    assert checkpoint.load(tmp_path / "model").hash == made.hash
+    assert not asked, "a trained model needs no hub"
+
+
+def test_in_a_run_it_goes_by_what_a_folder_can_be_called() -> None:
+    (plan,) = plans(["hf-hub:someone/tumour-resnet@v2"], TrainSettings())
+    assert (plan.name, plan.backbone) == ("tumour-resnet-v2", "hf-hub:someone/tumour-resnet@v2")
+
+
+def test_a_name_inside_a_file_asks_no_hub(repository: Path, asked: list[Any], tmp_path: Path) -> None:
+    """Only who calls whyscan may have it open the network: a file of weights, or a record, may not."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(repository / "model.safetensors")
+    save_file(tensors, tmp_path / "weights.safetensors", metadata={"timm_model": "hf-hub:someone/tumour-resnet"})
+    with pytest.raises(BadModel, match="leave it out"):
+        whyscan.load(tmp_path / "weights.safetensors")
+    made = backbones.build("test_resnet", "none", ["no", "yes"])
+    checkpoint.save(made, folder := tmp_path / "model")
+    record = json.loads((folder / "model.json").read_text())
+    for change in ({"backbone": "hf-hub:a/b", "architecture": "hf-hub:a/b"}, {"architecture": "hf-hub:a/b"}):
+        (folder / "model.json").write_text(json.dumps({**record, **change}))
+        with pytest.raises(BadModel, match="architecture 'hf-hub:a/b'"):
+            checkpoint.load(folder)
+    assert not asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -60,3 +61,23 @@ def test_a_program_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(script_file, "PATIENCE_S", 0)
     with pytest.raises(BadModel, match="no answer in 0 s"):
         seeds.open_file("torchscript", path)
+
+
+def test_an_attribute_that_the_file_has_no_room_for(held: Path) -> None:
+    """The fuzzer's: of a declared shape of 190 million names, memory was filled before the library saw the damage."""
+    with h5py.File(held, "r+") as file:
+        file["numbers"].attrs["names"] = [b"four", b"more"]
+    content = held.read_bytes()
+    two = (2).to_bytes(8, "little") * 2  # the size, and the largest that it may become
+    place = content.index(two, content.rindex(b"names\x00"))
+    held.write_bytes(content[:place] + (2**28).to_bytes(8, "little") * 2 + content[place + 16 :])
+    with pytest.raises(BadModel, match="no room for"), hdf5.opened(str(held), "model.h5", BadModel):
+        pass
+
+
+def test_a_file_in_memory_is_looked_at_first_as_well(held: Path) -> None:
+    content = held.read_bytes()
+    with hdf5.opened(io.BytesIO(content), "model.keras", BadModel) as file:
+        assert list(file["numbers"]) == [1.0, 2.0]
+    with pytest.raises(BadModel, match="damaged"), hdf5.opened(io.BytesIO(content[:600]), "model.keras", BadModel):
+        pass

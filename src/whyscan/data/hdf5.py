@@ -5,6 +5,7 @@ Keras and MATLAB 7.3 files are such. Whoever reads one says which error it is re
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -48,9 +49,11 @@ def opened(source: str | IO[bytes], name: str, refuse: Refuse) -> Iterator[Any]:
         raise
     except Exception as error:  # a damaged file makes HDF5 raise nearly anything
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise refuse(
-            f"{name} is damaged or not HDF5 ({reason})", "a whole file", "copy it again from where it came from"
-        ) from error
+        raise _damaged(name, reason, refuse) from error
+
+
+def _damaged(name: str, reason: str, refuse: Refuse) -> WhyscanError:
+    return refuse(f"{name} is damaged or not HDF5 ({reason})", "a whole file", "copy it again from where it came from")
 
 
 def _probe(source: str | IO[bytes], name: str, refuse: Refuse) -> None:
@@ -64,25 +67,42 @@ def _probe(source: str | IO[bytes], name: str, refuse: Refuse) -> None:
     else:
         content = source.read()
         source.seek(0)
-    nowhere = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere) as process:
+    pipe, reason = subprocess.PIPE, b""
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
         try:
-            process.communicate(content, timeout=CLOCK_S)
+            reason, _ = process.communicate(content, timeout=CLOCK_S)
         except subprocess.TimeoutExpired:
             process.kill()
             how = f"gave no answer in {CLOCK_S:g} s"
         else:
-            if process.returncode in (0, 1):
+            if process.returncode == 0:
                 return
+            if process.returncode == 1:
+                raise _damaged(name, reason.decode(errors="replace"), refuse)
             ended = process.returncode == -getattr(signal, "SIGXCPU", 0)
             how = f"gave no answer in {PATIENCE_S} s" if ended else "made the HDF5 library crash"
     raise refuse(f"{name} is damaged: it {how}", "a whole file", "copy it again from where it came from")
+
+
+def _check_attributes(found: Any, room: int, name: str, refuse: Refuse) -> None:
+    """An attribute is read whole, whatever it says of its size: none may say more than the file has."""
+    import h5py
+
+    for place in range(h5py.h5a.get_num_attrs(found.id)):
+        attribute = h5py.h5a.open(found.id, index=place)
+        size = math.prod(attribute.shape) * attribute.get_type().get_size()
+        if size > room:
+            raise refuse(
+                f"{name} declares an attribute of {size} bytes and has {room}", "a whole file", "write the file again"
+            )
 
 
 def _check_links(file: Any, name: str, refuse: Refuse) -> None:
     """Walk through hard links only, each object once."""
     import h5py
 
+    room = int(file.id.get_filesize())
+    _check_attributes(file, room, name, refuse)
     seen: set[int] = set()
     waiting = [file]
     while waiting:
@@ -101,6 +121,7 @@ def _check_links(file: Any, name: str, refuse: Refuse) -> None:
             if address in seen:
                 continue
             seen.add(address)
+            _check_attributes(found, room, name, refuse)
             if len(seen) > MOST_OBJECTS:
                 raise refuse(f"{name} holds more than {MOST_OBJECTS} objects", "fewer", "write the file again")
             if isinstance(found, h5py.Group):

@@ -16,13 +16,12 @@ from typing import Any
 from whyscan.errors import BadModel
 from whyscan.models import weights
 from whyscan.models.adopt import blue_first, names, scaling, square
-from whyscan.models.backbones import ARGUMENTS, Backbone, timm_library
+from whyscan.models.backbones import ARGUMENTS, HUBS, Backbone, timm_library
 from whyscan.models.classifier import Classifier
 from whyscan.models.preprocess import IMAGENET, Normalisation, name_of
 from whyscan.models.skeleton import assembled, fitting, skeleton_of
 from whyscan.records.geometry import Fit
 
-PREFIXES = ("hf-hub:", "hf_hub:", "timm:")
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 LIMIT = 2**20
 """The largest config.json that is read."""
@@ -47,7 +46,7 @@ class HubModel:
 def is_hub(model: str | Path) -> bool:
     """Whether this is a hub's name, or a folder of its files."""
     path = Path(model)
-    return str(model).startswith(PREFIXES) or ((path / CONFIG).is_file() and not (path / "model.json").is_file())
+    return str(model).startswith(HUBS) or ((path / CONFIG).is_file() and not (path / "model.json").is_file())
 
 
 def open_hub(
@@ -93,7 +92,7 @@ def open_hub(
 def find_hub(model: str | Path) -> HubModel:
     """The config and the weights' file, fetched where they are not here yet. Raises BadModel as `open_hub` does."""
     text = str(model)
-    if text.startswith(PREFIXES):
+    if text.startswith(HUBS):
         repository, revision = _repository(text)
         config, file = (_fetched(text, repository, revision, each) for each in (CONFIG, WEIGHTS))
     else:
