@@ -5,7 +5,6 @@ Keras and MATLAB 7.3 files are such. Whoever reads one says which error it is re
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
@@ -84,25 +83,10 @@ def _probe(source: str | IO[bytes], name: str, refuse: Refuse) -> None:
     raise refuse(f"{name} is damaged: it {how}", "a whole file", "copy it again from where it came from")
 
 
-def _check_attributes(found: Any, room: int, name: str, refuse: Refuse) -> None:
-    """An attribute is read whole, whatever it says of its size: none may say more than the file has."""
-    import h5py
-
-    for place in range(h5py.h5a.get_num_attrs(found.id)):
-        attribute = h5py.h5a.open(found.id, index=place)
-        size = math.prod(attribute.shape) * attribute.get_type().get_size()
-        if size > room:
-            raise refuse(
-                f"{name} declares an attribute of {size} bytes and has {room}", "a whole file", "write the file again"
-            )
-
-
 def _check_links(file: Any, name: str, refuse: Refuse) -> None:
     """Walk through hard links only, each object once."""
     import h5py
 
-    room = int(file.id.get_filesize())
-    _check_attributes(file, room, name, refuse)
     seen: set[int] = set()
     waiting = [file]
     while waiting:
@@ -121,7 +105,6 @@ def _check_links(file: Any, name: str, refuse: Refuse) -> None:
             if address in seen:
                 continue
             seen.add(address)
-            _check_attributes(found, room, name, refuse)
             if len(seen) > MOST_OBJECTS:
                 raise refuse(f"{name} holds more than {MOST_OBJECTS} objects", "fewer", "write the file again")
             if isinstance(found, h5py.Group):
