@@ -63,11 +63,6 @@ def test_an_unknown_name_gets_suggestions(name, near):
         build(name, "none", CLASSES)
 
 
-def test_a_name_that_would_open_the_network_is_unknown():
-    with pytest.raises(BadModel, match="not known"):
-        build("hf-hub:someone/something", "none", CLASSES)
-
-
 def test_a_seed_gives_the_same_weights_and_leaves_the_global_generators_alone():
     torch.manual_seed(5)
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002

@@ -32,9 +32,10 @@ def test_every_valid_file_opens(tmp_path: Path) -> None:
     ("word", "code"),
     [
         ("crashed", "import os; os.abort()"),
-        ("hung", "import time; time.sleep(60)"),
+        ("hung", "import time; time.sleep(900)"),
+        ("hung", "while True: pass"),
         ("raised", "raise KeyError('not an error of ours')"),
-        ("memory", "import numpy; data = numpy.ones(250_000_000)"),
+        ("memory", "import numpy; data = numpy.ones(150_000_000)"),
         ("refused", "from whyscan.errors import BadModel; raise BadModel('a', 'b', 'c')"),
     ],
 )
@@ -53,7 +54,8 @@ def test_the_fuzzer_sees_a_reader_that_fails(
     )
     stand_in.write_text(patched)
     monkeypatch.setattr(fuzz, "__file__", str(folder / "fuzz.py"))
-    monkeypatch.setattr(fuzz, "LIMIT_S", 8.0)
+    monkeypatch.setattr(fuzz, "WALL_S", 30.0)
+    monkeypatch.setattr(fuzz, "LIMIT_S", 10.0)
     valid = seeds.make(folder / "valid", ["png"])
     worker = fuzz.Worker(folder / "valid")
     try:

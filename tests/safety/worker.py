@@ -36,13 +36,14 @@ def main() -> None:
     for line in sys.stdin:
         kind, path = line.rstrip("\n").split(" ", 1)
         answer: dict[str, Any] = {}
+        begun = sum(os.times()[:4])
         try:
             answer["outcome"] = seeds.open_file(kind, Path(path))
         except WhyscanError as error:
             answer.update(outcome="refused", error=f"{type(error).__name__}: {error}")
         except BaseException:
             answer.update(outcome="raised", error=traceback.format_exc(limit=-6))
-        answer["peak"] = peak()
+        answer.update(peak=peak(), seconds=sum(os.times()[:4]) - begun)  # its own and its ended children's
         print(json.dumps(answer), file=answers)
 
 

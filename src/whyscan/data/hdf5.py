@@ -5,6 +5,7 @@ Keras and MATLAB 7.3 files are such. Whoever reads one says which error it is re
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,9 @@ from whyscan.errors import WhyscanError
 Refuse = Callable[[str, str, str], WhyscanError]
 """An error class: what came, what was expected, how to mend it."""
 
-PATIENCE_S = 3.0
+PATIENCE_S = 3
+"""Of a processor, for a first look at a file. By the clock, a good file is as slow as the machine is busy."""
+CLOCK_S = 120.0
 MOST_OBJECTS = 100_000
 MOST_BYTES = 8 * 2**30
 _FILTERS = frozenset({1, 2, 3, 32000})  # deflate, shuffle, fletcher32, lzf: those that h5py itself writes
@@ -45,35 +48,38 @@ def opened(source: str | IO[bytes], name: str, refuse: Refuse) -> Iterator[Any]:
         raise
     except Exception as error:  # a damaged file makes HDF5 raise nearly anything
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise refuse(
-            f"{name} is damaged or not HDF5 ({reason})", "a whole file", "copy it again from where it came from"
-        ) from error
+        raise _damaged(name, reason, refuse) from error
+
+
+def _damaged(name: str, reason: str, refuse: Refuse) -> WhyscanError:
+    return refuse(f"{name} is damaged or not HDF5 ({reason})", "a whole file", "copy it again from where it came from")
 
 
 def _probe(source: str | IO[bytes], name: str, refuse: Refuse) -> None:
     """Let another process look first: on a damaged file the library may crash, or never come back."""
     if not sys.executable:  # embedded in another program: there is no interpreter to start
         return
-    command = [sys.executable, "-I", str(Path(__file__).with_name("hdf5_probe.py"))]
+    command = [sys.executable, "-I", str(Path(__file__).with_name("hdf5_probe.py")), str(PATIENCE_S)]
     content = None
     if isinstance(source, str):
         command.append(source)
     else:
         content = source.read()
         source.seek(0)
-    pipe = subprocess.PIPE
+    pipe, reason = subprocess.PIPE, b""
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        process.stdout.read(1)  # it has started, however long that took on this machine; its time begins now
         try:
-            process.communicate(content, timeout=PATIENCE_S)
+            reason, _ = process.communicate(content, timeout=CLOCK_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            how = f"gave no answer in {PATIENCE_S:g} s"
+            how = f"gave no answer in {CLOCK_S:g} s"
         else:
-            if process.returncode in (0, 1):
+            if process.returncode == 0:
                 return
-            how = "made the HDF5 library crash"
+            if process.returncode == 1:
+                raise _damaged(name, reason.decode(errors="replace"), refuse)
+            ended = process.returncode == -getattr(signal, "SIGXCPU", 0)
+            how = f"gave no answer in {PATIENCE_S} s" if ended else "made the HDF5 library crash"
     raise refuse(f"{name} is damaged: it {how}", "a whole file", "copy it again from where it came from")
 
 

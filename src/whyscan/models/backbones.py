@@ -22,6 +22,9 @@ from whyscan.records.geometry import Fit
 
 Head = Literal["linear", "dense256"]
 
+HUBS = ("hf-hub:", "hf_hub:", "timm:")
+"""How names begin that are looked up on a hub."""
+
 ARGUMENTS = (
     "act_layer", "bn_eps", "bn_momentum", "drop_path_rate", "drop_rate", "dynamic_img_size", "global_pool",
     "img_size", "norm_layer", "output_stride", "pad_type", "patch_size", "window_size",
@@ -83,14 +86,19 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 
 
 def find_backbone(name: str) -> Backbone:
-    """A backbone of the table, or any model that timm has under that name (with a tag, if wanted: "resnet50.tv_in1k").
+    """A backbone of the table; any model that timm has under that name (with a tag, if wanted: "resnet50.tv_in1k"); or
+    that of a hub's model, whose config is fetched.
 
     Raises:
-        BadModel: neither; the nearest names are suggested.
+        BadModel: none of these; the nearest names are suggested.
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    timm = _timm()
+    if name.startswith(HUBS):
+        from whyscan.models.hub import find_hub  # it builds on this module
+
+        return find_hub(name).entry
+    timm = timm_library()
     known = timm.list_models()
     if name.split(".")[0] not in known or (config := timm.get_pretrained_cfg(name)) is None:
         near = difflib.get_close_matches(name, [*BACKBONES, *known], n=4, cutoff=0.5) or list(BACKBONES)[:4]
@@ -103,10 +111,17 @@ def find_backbone(name: str) -> Backbone:
 def choose(backbone: str, weights: str | Path) -> tuple[Backbone, weights_files.WeightsFile | None]:
     """A backbone and the weights file for it, None for "imagenet" and "none": all that can be checked in a moment.
 
+    Of a hub's model "imagenet" stands for the weights that lie beside its config.
+
     Raises:
         BadModel: an unknown backbone, a weights file that cannot be read or belongs to another architecture, or no
             ImageNet weights of that name.
     """
+    if backbone.startswith(HUBS) and weights == "imagenet":
+        from whyscan.models.hub import find_hub  # it builds on this module
+
+        found = find_hub(backbone)
+        return found.entry, weights_files.read_weights(found.weights)
     entry = find_backbone(backbone)
     if weights == "imagenet":
         _check_has_weights(entry.architecture)
@@ -131,7 +146,7 @@ def build(
     """A classifier with a fresh head on a trunk.
 
     Args:
-        backbone: a name of `BACKBONES`, or any of timm's.
+        backbone: a name of `BACKBONES`, any of timm's, or a hub's ("hf-hub:owner/name").
         weights: "imagenet" (from timm's hub), "none" (random, from `seed`), or a .safetensors file. What a file
             says of itself (model, arguments, normalisation) is used, and must agree with `backbone`.
         classes: two or more names.
@@ -156,12 +171,12 @@ def build(
         "head": head,
         "mean": normalisation.mean,
         "std": normalisation.std,
-        "origin": file.path.name if file else str(weights),
+        "origin": str(weights) if file is None else backbone if weights == "imagenet" else file.path.name,
         "training": None,
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = make_network(about, (size, size), classes, pretrained=weights == "imagenet")
+        network = make_network(about, (size, size), classes, pretrained=weights == "imagenet" and file is None)
     if file is not None:
         weights_files.put(network.trunk, file.tensors, str(file.path))
     return assemble(network, name or backbone, classes, (size, size), fit, about)
@@ -223,7 +238,7 @@ def _make_head(kind: str, width: int, classes: int) -> nn.Module:
 
 def _make_trunk(architecture: str, arguments: Mapping[str, Any], pretrained: bool) -> nn.Module:
     """timm's model without its classifier: normalised pixels -> pooled features (n, d)."""
-    timm = _timm()
+    timm = timm_library()
     _check_arguments(architecture, arguments)
     if pretrained:
         _check_has_weights(architecture)
@@ -250,7 +265,7 @@ def _make_trunk(architecture: str, arguments: Mapping[str, Any], pretrained: boo
 
 
 def _check_arguments(architecture: str, arguments: Mapping[str, Any]) -> None:
-    if _timm().is_model(architecture) is False:
+    if timm_library().is_model(architecture) is False:
         raise BadModel(f"architecture {architecture!r} is not in timm", "a name of timm.list_models()", "update timm")
     odd = sorted(set(arguments).difference(ARGUMENTS))
     if odd:
@@ -270,18 +285,19 @@ def _check_same(file: weights_files.WeightsFile, backbone: str, entry: Backbone)
 
 def _grid_argument(architecture: str, size: int) -> dict[str, int]:
     """Transformers with a fixed grid of tokens must be told the size that they will see."""
-    config = _timm().get_pretrained_cfg(architecture)
+    config = timm_library().get_pretrained_cfg(architecture)
     return {"img_size": size} if config.fixed_input_size and size != config.input_size[-1] else {}
 
 
 def _check_has_weights(architecture: str) -> None:
-    if not _timm().get_pretrained_cfg(architecture).has_weights:
+    if not timm_library().get_pretrained_cfg(architecture).has_weights:
         raise BadModel(
             f"timm has no ImageNet weights for {architecture}", "weights", "give a .safetensors file, or 'none'"
         )
 
 
-def _timm() -> Any:
+def timm_library() -> Any:
+    """timm, which wants a part of torchvision that this torch may not have."""
     from whyscan.models import torchvision_shim
 
     torchvision_shim.ensure()

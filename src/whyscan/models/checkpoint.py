@@ -18,7 +18,7 @@ import torch
 
 from whyscan.errors import BadInput, BadModel
 from whyscan.models import stored, weights
-from whyscan.models.backbones import assemble, find_backbone, make_network
+from whyscan.models.backbones import HUBS, assemble, find_backbone, make_network
 from whyscan.models.classifier import Classifier
 from whyscan.records import files
 from whyscan.records.geometry import Fit
@@ -103,7 +103,8 @@ def load(path: Path) -> Classifier:
             )
     record = _matching_record(folder)
     tensors, _ = weights.read_tensors(folder / _WEIGHTS)
-    find_backbone(record["backbone"])
+    if not str(record["backbone"]).startswith(HUBS):  # its architecture is in the record: no hub is asked again
+        find_backbone(record["backbone"])
     height, width = record["input_size"]
     try:
         with torch.random.fork_rng(devices=[]):

@@ -14,6 +14,7 @@ from whyscan.models import checkpoint
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.classnames import class_names, names_beside
+from whyscan.models.hub import is_hub, open_hub
 from whyscan.models.kind import kind_of
 from whyscan.models.module import open_module
 from whyscan.models.preprocess import IMAGENET, Normalisation, find_normalisation
@@ -37,9 +38,10 @@ def load(
 
     Args:
         model: a folder of `whyscan train` (or its model.json); a Keras file (.keras, .h5); ONNX; a state dict (.pt,
-            .pth, .safetensors) with `backbone`; a TorchScript or torch.export program; the http(s) address of a
-            service; an nn.Module from normalised images (n, 3, h, w) to logits (n, k), or (n, 1) for two classes with
-            one sigmoid output; or a function from pixels to probabilities, see `black_box`.
+            .pth, .safetensors) with `backbone`; a TorchScript or torch.export program; "hf-hub:owner/name" or
+            "timm:NAME", which are fetched, or a folder of a hub's config.json and model.safetensors; the http(s)
+            address of a service; an nn.Module from normalised images (n, 3, h, w) to logits (n, k), or (n, 1) for two
+            classes with one sigmoid output; or a function from pixels to probabilities, see `black_box`.
         classes: the class names in the order of the scores, or a file of them: text, CSV or JSON. A model folder knows
             its own. By default a labels.txt, classes.json or class_indices.json beside the file, or what the file says.
         input_size: pixels a side, or (height, width). Model folders and most files know their own.
@@ -73,6 +75,10 @@ def load(
         return open_module(model, names, _square(input_size), normal, fit=fit, name=name or "model", scores=answers)
     if callable(model) or str(model).startswith(("http://", "https://")):
         return _asked(model, names, input_size, preprocess, fit, name, scores)
+    if is_hub(model):
+        if backbone is not None or scores != "auto":
+            raise BadModel("backbone or scores for a model of a hub", "neither", "leave them out: its config says both")
+        return open_hub(model, classes=names, input_size=input_size, preprocess=preprocess, fit=fit, name=name)
     path = Path(model)
     if _is_folder(path):
         return _own(path, names)

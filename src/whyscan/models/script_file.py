@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import signal
 import subprocess
 import sys
 import warnings
@@ -31,7 +32,9 @@ from whyscan.models.preprocess import Normalisation
 from whyscan.models.script_ops import refused
 from whyscan.records.geometry import Fit
 
-PATIENCE_S = 3.0
+PATIENCE_S = 3
+"""Of a processor, for a first run of a program."""
+CLOCK_S = 120.0
 _TRACE = "trace the network again: torch.jit.save(torch.jit.trace(model.eval(), example), path)"
 _GROWTH, _FREE = 16, 64 * 2**20
 
@@ -121,16 +124,15 @@ def _tried(program: bytes, size: tuple[int, int], path: Path) -> None:
     if not sys.executable:  # embedded in another program: there is no interpreter to start
         return
     script = Path(__file__).with_name("script_probe.py")
-    command = [sys.executable, "-I", str(script), str(size[0]), str(size[1])]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        process.stdout.read(1)  # torch is imported, however long that took; its time begins now
+    command = [sys.executable, "-I", str(script), str(PATIENCE_S), str(size[0]), str(size[1])]
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere) as process:
         try:
-            process.communicate(program, timeout=PATIENCE_S)
+            process.communicate(program, timeout=CLOCK_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise BadModel(f"{path} gave no answer in {PATIENCE_S:g} s", "a network that answers", _TRACE) from None
+    if process.returncode == -getattr(signal, "SIGXCPU", 0) or process.returncode == -getattr(signal, "SIGKILL", 0):
+        raise BadModel(f"{path} gave no answer in {PATIENCE_S} s", "a network that answers", _TRACE)
     if process.returncode not in (0, 1):
         raise BadModel(f"{path} is damaged: it made torch crash", "a whole file", "copy it again from where it is from")
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from whyscan.errors import BadModel
 from whyscan.models import torchvision_shim, weights
 from whyscan.models.adopt import Flip, Grey
-from whyscan.models.backbones import find_backbone
+from whyscan.models.backbones import Backbone, find_backbone, timm_library
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.models.preprocess import IMAGENET, Normalisation
@@ -103,7 +103,7 @@ def skeletons(backbone: str) -> list[Skeleton]:
         return [_monai(name)]
     found = [] if library == "timm" else [each for each in [_torchvision(name)] if each]
     if library != "torchvision" and (not found or _is_timm(name)):
-        found.insert(0, _timm(name))
+        found.insert(0, skeleton_of(find_backbone(name)))
     if not found:
         raise BadModel(f"backbone {backbone!r}", "a name of torchvision.models.list_models()", "correct the name")
     return found
@@ -207,13 +207,13 @@ def _is_timm(name: str) -> bool:
     return True
 
 
-def _timm(name: str) -> Skeleton:
-    import timm
-
-    entry = find_backbone(name)
+def skeleton_of(entry: Backbone) -> Skeleton:
+    """The skeleton of a network of timm."""
+    timm = timm_library()
 
     def build(width: int, channels: int) -> nn.Module:
-        return timm.create_model(entry.architecture, num_classes=width, in_chans=channels, **entry.arguments)
+        made = timm.create_model(entry.architecture, num_classes=width, in_chans=channels, **entry.arguments)
+        return cast(nn.Module, made)
 
     size = (entry.input_size, entry.input_size)
     return Skeleton("timm", entry.architecture, build, _shapes(build), size, entry.normalisation)

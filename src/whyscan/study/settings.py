@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,8 @@ class Plan:
     """One model to train.
 
     Attributes:
-        name: what the model is called in the run; the backbone's name.
-        backbone: a name of `models.backbones`, or any timm name.
+        name: what the model is called in the run; the backbone's name, without what a hub puts before it.
+        backbone: a name of `models.backbones`, any timm name, or "hf-hub:owner/name".
         weights: "imagenet", "none" or a safetensors file.
         settings: how it is trained.
         model: a model that is trained further; `backbone` and `weights` are empty then.
@@ -101,8 +102,9 @@ def plans(
     made: list[Plan] = []
     for each in backbones:
         backbone, _, own = each.partition("=")
-        settings = replace(base, **(overrides or {}).get(backbone, {}))
-        made.append(Plan(backbone, backbone, own or weights or "imagenet", settings))
+        name = re.sub(r"[^\w.-]", "-", re.split("[/:]", backbone)[-1])  # of "hf-hub:owner/name" what a folder can be
+        settings = replace(base, **(overrides or {}).get(name, {}))
+        made.append(Plan(name, backbone, own or weights or "imagenet", settings))
     for name, model in (further or {}).items():
         made.append(Plan(name, "", "", replace(base, **(overrides or {}).get(name, {})), model))
     names = [plan.name for plan in made]
