@@ -14,6 +14,7 @@ from whyscan.models import checkpoint
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.classnames import class_names, names_beside
+from whyscan.models.device import find_device
 from whyscan.models.hub import is_hub, open_hub
 from whyscan.models.kind import kind_of
 from whyscan.models.module import open_module
@@ -33,6 +34,7 @@ def load(
     name: str | None = None,
     scores: Literal["auto", "logit", "probability"] = "auto",
     backbone: str | None = None,
+    device: str | None = None,
 ) -> Classifier:
     """Open a model. What a file is, its content says; nothing in it ever runs.
 
@@ -54,17 +56,36 @@ def load(
             softmax or a sigmoid) the logarithm is taken; but where a model is certain, gradients have vanished in
             that last step, and only a module without it brings them back.
         backbone: which network a state dict is for: a name of `whyscan`, timm or torchvision.
+        device: where it computes: "cpu", "cuda", "cuda:1", "mps"; by default where its weights are, which is the CPU
+            for a file. A module is moved itself.
 
     Raises:
         BadInput: a fit or scores that are not known.
         BadModel: not a model, damaged, carrying code, classes or input size missing, class names that are not as many
             as the head is wide, or answers that are not what was said.
     """
+    place = None if device is None else find_device(device)
     one_of(get_args(Fit), fit=fit)
     one_of(("auto", "logit", "probability"), scores=scores)
     if isinstance(preprocess, str) and preprocess not in ("auto", "inside"):
         find_normalisation(preprocess)  # a wrong name is said before anything is opened
     names = None if classes is None else class_names(classes)
+    classifier = _of_any_kind(model, names, input_size, preprocess, fit, name, scores, backbone)
+    if place is not None:
+        classifier.network.to(place)
+    return classifier
+
+
+def _of_any_kind(
+    model: str | Path | nn.Module | Callable[..., Any],
+    names: tuple[str, ...] | None,
+    input_size: Size | None,
+    preprocess: str | Normalisation,
+    fit: Fit,
+    name: str | None,
+    scores: Literal["auto", "logit", "probability"],
+    backbone: str | None,
+) -> Classifier:
     if isinstance(model, nn.Module):
         if names is None or input_size is None:
             raise BadModel(
