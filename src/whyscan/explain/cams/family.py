@@ -58,7 +58,9 @@ class GradCAMPlusPlus:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
 
 
@@ -73,7 +75,9 @@ class HiResCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
 
 
@@ -84,7 +88,9 @@ class XGradCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
 
 
@@ -95,7 +101,9 @@ class LayerCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("layercam", "LayerCAM", layercam))
 
 
@@ -111,7 +119,9 @@ class EigenCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__ = at_own_layer
 
     def at(
