@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from speed_record import Claim, Row, Spread, jobs_of, ratio_of, read, seconds_of
 
 BEGIN, END = "<!-- begin: benchmarks/speed.py -->", "<!-- end: benchmarks/speed.py -->"
 HEAD = ("job", "who", "seconds: median [range]", "whyscan beside it", "target", "met")
+SHORT = ("job", "targets met", "missed")
+
+Line = tuple[str, str, str, str, str, str]
+"""One way of doing a job, beside one of whyscan's ways, and its target: as in `HEAD`."""
 
 
 def table(record: Path) -> str:
-    """The machines' facts, the table, and its notes, as markdown."""
+    """The machines' facts, what was asked and missed, then everything that was measured, and notes, as markdown."""
     rows = read(record)
     heads = list(jobs_of(rows))
-    lines: list[Sequence[str]] = [HEAD, ["---"] * len(HEAD)]
+    lines: list[Line] = []
     notes: list[str] = []
     for head in heads:
         names = [each["name"] for each in head["contestants"]]
@@ -24,9 +29,32 @@ def table(record: Path) -> str:
         if repeats:
             lines += _job(head, repeats)
             notes += [f"- {head['job']}: {note}" for note in head["notes"]]
-    drawn = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     about = sorted({_about(head["about"]) for head in heads})
-    return "\n\n".join(["\n".join(about), drawn, "\n".join(dict.fromkeys(notes))]).strip()
+    parts = ["\n".join(about), verdicts(lines), "Everything that was measured:", drawn(HEAD, lines)]
+    return "\n\n".join([*parts, "\n".join(dict.fromkeys(notes))]).strip()
+
+
+def drawn(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines))
+
+
+def verdicts(lines: Sequence[Line]) -> str:
+    """Of each kind of job (e1, e2 and e3 are one), how many targets were met, and which were not."""
+    found: dict[str, list[tuple[str, str, Line]]] = {}
+    title = who = ""
+    for line in lines:
+        title, who = line[0] or title, line[1] or who
+        if line[5]:
+            found.setdefault(title[2], []).append((title, who, line))
+    return drawn(SHORT, [_kind(letter, asked) for letter, asked in found.items()])
+
+
+def _kind(letter: str, asked: Sequence[tuple[str, str, Line]]) -> tuple[str, str, str]:
+    names = dict.fromkeys(title.split("** ", 1)[1].rsplit(" (n =", 1)[0] for title, _, _ in asked)
+    met = sum(line[5] == "yes" for *_, line in asked)
+    missed = [f"{who}: {line[3] or line[2]}, asked {line[4]}" for _, who, line in asked if line[5] == "NO"]
+    shared = commonprefix(list(names)).rstrip(", ")  # noqa: RUF071 - of titles, not of paths
+    return f"**{letter}** {shared}", f"{met} of {len(asked)}", "; ".join(missed)
 
 
 def write(page: Path, text: str) -> None:
@@ -41,22 +69,31 @@ def _about(about: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def _job(head: Row, repeats: Sequence[Mapping[str, Row]]) -> list[Sequence[str]]:
+def _job(head: Row, repeats: Sequence[Mapping[str, Row]]) -> list[Line]:
     claims = [Claim(**claim) for claim in head["claims"]]
     ours = [each["name"] for each in head["contestants"] if each["role"] == "ours"]
-    lines: list[Sequence[str]] = []
-    for place, contestant in enumerate(head["contestants"]):
-        name, role = contestant["name"], contestant["role"]
-        mine = [claim for claim in claims if (claim.other or claim.ours) == name]
-        compared = [_beside(repeats, name, each, role, len(ours)) for each in ours if "ours" not in role]
-        verdicts = [_verdict(repeats, claim, role) for claim in mine]
-        title = f"**{head['job']}** {head['title']} (n = {len(repeats)})" if place == 0 else ""
-        said = "; ".join(dict.fromkeys(text for text, _ in verdicts))
-        met = "; ".join(("yes" if good else "NO") for _, good in verdicts if good is not None)
-        lines.append(
-            (title, _who(name, repeats), _seconds(repeats, name), "; ".join(filter(None, compared)), said, met)
-        )
+    lines: list[Line] = []
+    for contestant in head["contestants"]:
+        who = _who(contestant["name"], repeats), _seconds(repeats, contestant["name"])
+        for place, beside in enumerate(_compared(repeats, contestant["name"], contestant["role"], ours, claims)):
+            title = "" if lines else f"**{head['job']}** {head['title']} (n = {len(repeats)})"
+            lines.append((title, *(("", "") if place else who), *beside))
     return lines
+
+
+def _compared(
+    repeats: Sequence[Mapping[str, Row]], name: str, role: str, ours: Sequence[str], claims: Sequence[Claim]
+) -> list[tuple[str, str, str]]:
+    """One contestant beside each of whyscan's own ways: by how much, what was asked, and whether it was met."""
+    found: list[tuple[str, str, str]] = []
+    for each in [name] if "ours" in role else ours:
+        other = "" if each == name else name
+        beside = _beside(repeats, name, each, role, len(ours)) if other else ""
+        asked = [_verdict(repeats, claim, role) for claim in claims if (claim.ours, claim.other) == (each, other)]
+        found += [
+            (beside, said, "" if good is None else "yes" if good else "NO") for said, good in asked or [("", None)]
+        ]
+    return list(dict.fromkeys(found))
 
 
 def _who(name: str, repeats: Sequence[Mapping[str, Row]]) -> str:
@@ -100,5 +137,7 @@ def _verdict(repeats: Sequence[Mapping[str, Row]], claim: Claim, role: str) -> t
 
 
 def _number(spread: Spread) -> str:
+    """The median and the range; of a single run there is no range."""
     digits = 1 if spread.median >= 10 else 2 if spread.median >= 1 else 3
-    return f"{spread.median:.{digits}f} [{spread.low:.{digits}f}, {spread.high:.{digits}f}]"
+    middle = f"{spread.median:.{digits}f}"
+    return middle if spread.low == spread.high else f"{middle} [{spread.low:.{digits}f}, {spread.high:.{digits}f}]"

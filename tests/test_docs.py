@@ -144,22 +144,28 @@ def test_the_design_lists_the_modules_that_exist() -> None:
     assert {path for path in there - listed if not path.endswith("/__init__.py")} == set(), "there, but not listed"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "consensus"])
 def test_every_method_has_its_page(method: str) -> None:
     page = ROOT / f"docs/methods/{method}.md"
-    assert page.read_text().startswith(f"# {METHODS[method].title}\n")
+    title = METHODS[method].title if method in METHODS else "Consensus"
+    assert page.read_text().startswith(f"# {title}\n")
     for heading in ("Equation", "Cost", "Picture", "When not to use it"):
         assert len(section(page, heading).split()) > 5, heading
-    assert f"--method {method} " in page.read_text()
+    assert (f"--method {method} " if method in METHODS else "--consensus ") in page.read_text()
     for picture in re.findall(r"!\[.+?\]\((.+?)\)", section(page, "Picture")):
         assert 0 < (page.parent / picture).stat().st_size < 60 * 1024
     overview = (page.parent / "index.md").read_text()
-    assert f"| [{method}]({method}.md) |" in overview
+    assert f"| [{method}]({method}.md)" in overview
 
 
 def test_no_method_has_a_page_that_is_gone() -> None:
     pages = {page.stem for page in (ROOT / "docs/methods").glob("*.md")} - {"index"}
-    assert pages == set(METHODS)
+    assert pages == {*METHODS, "consensus"}
+
+
+def test_the_overview_names_every_method_for_a_service_that_only_answers() -> None:
+    (row,) = (line for line in (ROOT / "docs/methods/index.md").read_text().splitlines() if "a service" in line[:40])
+    assert set(re.findall(r"\[(\w+)\]", row)) == {name for name, method in METHODS.items() if not method.white_box}
 
 
 @pytest.mark.slow

@@ -44,3 +44,10 @@ def test_every_public_name_is_there() -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(AttributeError, match=name):
         getattr(whyscan, name)
+
+
+def test_the_settings_of_every_method_are_public() -> None:
+    from whyscan.explain.methods import METHODS
+
+    for method in METHODS.values():
+        assert getattr(whyscan, method.explainer.__name__) is method.explainer

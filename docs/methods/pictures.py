@@ -37,6 +37,7 @@ from whyscan.render import colour, overlay
 
 AFTER_RELU = ("gradcampp", "hirescam", "xgradcam", "layercam", "scorecam")
 SPEAKS_FOR_NONE = ("eigencam", "saliency", "smoothgrad", "guided_backprop", "attention_rollout")
+TOGETHER = ("lime", "shap", "integrated_gradients", "occlusion")  # all signed
 CELL, SIDE, HEAD, AIR, CUT = 8, 288, 110, 16, 0.995
 
 
@@ -45,11 +46,11 @@ def main(given: Sequence[str] | None = None) -> None:
     classifier = small_vit.opened(wanted.model) if wanted.model.is_file() else whyscan.load(wanted.model)
     scan = opened(wanted)
     targets = strongest(classifier, scan)
-    for method in wanted.method or METHODS:
+    for method in wanted.method or (*METHODS, "consensus"):
         layer = wanted.layer if method in AFTER_RELU else None
         began = time.perf_counter()
         try:
-            found = whyscan.explain(classifier, scan, method, targets, layer=layer, seed=wanted.seed)
+            found = explained(classifier, scan, method, targets, layer, wanted.seed)
         except whyscan.errors.BadModel as error:
             print(f"{method}: {error}")
             continue
@@ -60,6 +61,14 @@ def main(given: Sequence[str] | None = None) -> None:
         print("   ", {name: [round(float(each), 5) for each in row] for name, row in found.measured.items()})
 
 
+def explained(
+    classifier: Classifier, scan: Scan, method: str, targets: list[str], layer: str | None, seed: int
+) -> Attribution:
+    if method != "consensus":
+        return whyscan.explain(classifier, scan, method, targets, layer=layer, seed=seed)
+    return whyscan.consensus(whyscan.explain_many(classifier, scan, TOGETHER, targets, seed=seed)).attribution
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a model folder of a run, or what small_vit.py wrote")
@@ -68,7 +77,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mask", type=Path)
     parser.add_argument("--label")
     parser.add_argument("--withhold", action="store_true", help="show a silhouette instead of the scan")
-    parser.add_argument("--method", action="append", choices=tuple(METHODS), help="all of them if left out")
+    parser.add_argument("--method", action="append", choices=(*METHODS, "consensus"), help="all of them if left out")
     parser.add_argument("--layer", help="one that is not negative, for the methods made for such")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--seed", type=int, default=0)
@@ -103,8 +112,9 @@ def withheld(found: Attribution, scan: Scan) -> Attribution:
 def picture(found: Attribution, silhouette: bool) -> Figure:
     """The scan, and each target's map on one scale, with the known lesion outlined."""
     found = shown_at(found, SIDE)
-    kind = METHODS[found.method]
-    fine = kind.white_box and not kind.layered and found.maps is not None and found.maps.shape[1] > 2 * CELL
+    kind = METHODS.get(found.method)
+    pixels = kind is not None and kind.white_box and not kind.layered
+    fine = pixels and found.maps is not None and found.maps.shape[1] > 2 * CELL
     # of a map of single pixels one dominates the scale, and nothing else would be seen
     limit = float(np.quantile(np.abs(found.values), CUT)) if fine else colour.limit_of(*found.values)
     figure = Figure(figsize=(7.8, 3.0), layout="constrained", facecolor="white")
@@ -129,7 +139,10 @@ def picture(found: Attribution, silhouette: bool) -> Figure:
     bar.formatter.set_powerlimits((-3, 4))
     bar.ax.yaxis.offsetText.set_fontsize(6.5)
     figure.suptitle(
-        " · ".join(part for part in (METHODS[found.method].title, found.layer or "", found.model) if part), fontsize=9
+        " · ".join(
+            part for part in (found.heading if kind is None else kind.title, found.layer or "", found.model) if part
+        ),
+        fontsize=9,
     )
     cut = "\nBeyond the 99.5th percentile colours are full." if fine else ""
     said = colour.convention(found.signed)

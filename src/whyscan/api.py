@@ -14,12 +14,29 @@ from whyscan.data.folds import fold_numbers
 from whyscan.data.read import read_scan, read_scans
 from whyscan.data.split import read_splits
 from whyscan.errors import BadInput
+from whyscan.explain.cams.ablationcam import AblationCAM
 from whyscan.explain.cams.blankness import blank_table
 from whyscan.explain.cams.contribution import layer_contributions
+from whyscan.explain.cams.family import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from whyscan.explain.cams.gradcam import GradCAM
+from whyscan.explain.cams.guided_gradcam import GuidedGradCAM
+from whyscan.explain.cams.scorecam import ScoreCAM
 from whyscan.explain.consensus import Consensus, consensus
 from whyscan.explain.explain import explain, explain_layers, explain_many
+from whyscan.explain.games.anchors import Anchors
+from whyscan.explain.games.lime import LIME
+from whyscan.explain.games.occlusion import Occlusion
+from whyscan.explain.games.owen import Owen
+from whyscan.explain.games.rise import RISE
 from whyscan.explain.games.segments import Superpixels
+from whyscan.explain.games.shap import SHAP
 from whyscan.explain.games.surrogate import Perturbation
+from whyscan.explain.gradients.gradient_shap import GradientSHAP
+from whyscan.explain.gradients.guided import GuidedBackprop
+from whyscan.explain.gradients.integrated import IntegratedGradients
+from whyscan.explain.gradients.rollout import AttentionRollout
+from whyscan.explain.gradients.saliency import InputXGradient, Saliency
+from whyscan.explain.gradients.smoothgrad import SmoothGrad
 from whyscan.explain.methods import describe as methods
 from whyscan.export.formats import export
 from whyscan.models.blackbox import black_box
@@ -45,19 +62,41 @@ from whyscan.training.settings import TrainSettings
 from whyscan.trust import checklist
 
 __all__ = [
+    "LIME",
+    "RISE",
+    "SHAP",
+    "AblationCAM",
+    "Anchors",
+    "AttentionRollout",
     "Attribution",
     "Classifier",
     "Consensus",
+    "EigenCAM",
     "Evidence",
     "Given",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "GradientSHAP",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "HiResCAM",
+    "InputXGradient",
+    "IntegratedGradients",
+    "LayerCAM",
+    "Occlusion",
+    "Owen",
     "Perturbation",
     "Plan",
     "Run",
+    "Saliency",
+    "ScoreCAM",
+    "SmoothGrad",
     "StudySettings",
     "Superpixels",
     "TrainSettings",
     "TrustSettings",
     "VolumeSummary",
+    "XGradCAM",
     "audit",
     "black_box",
     "blank_table",

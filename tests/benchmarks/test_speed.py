@@ -34,7 +34,7 @@ def table_module(record_module: ModuleType) -> ModuleType:
 
 def rows_of(record: ModuleType, path: Path, seconds: dict[str, list[float]], claims: list) -> None:
     """A record of one job in which a contestant took these seconds in each repeat; "bound" is the bound."""
-    roles = {"ours": "ours", "bound": "bound"}
+    roles = {"ours": "ours", "fast": "ours", "bound": "bound"}
     contestants = [{"name": name, "role": roles.get(name, "peer")} for name in seconds]
     head = {"kind": "job", "job": "a", "samples": 0, "title": "work", "about": ABOUT, "contestants": contestants}
     record.append(path, {**head, "claims": claims, "notes": [], "run": "1", "replaces": True})
@@ -53,13 +53,28 @@ def test_a_ratio_is_made_within_a_repeat(record_module: ModuleType, table_module
         {"ours": "ours", "other": "", "factor": 20.0},
     ]
     rows_of(record_module, path, {"ours": [1, 10, 1], "bound": [1, 8, 1], "peer": [3, 30, 2]}, claims)
-    lines = [line for line in table_module.table(path).splitlines() if line.startswith("| ")]
+    _, full = table_module.table(path).split("Everything that was measured:")
+    lines = [line for line in full.splitlines() if line.startswith("| ")]
     ours, bound, peer = (line.split(" | ") for line in lines[2:])
     assert "n = 3" in ours[0] and ours[2].startswith("1.00 [1.00, 10.00]")
     assert ours[4:] == ["≤ 20 s", "yes |"]
     # ours over the bound: 1, 1.25, 1
     assert bound[3] == "1.00 [1.00, 1.25] of it" and bound[4:] == ["≤ 1.1 of it", "yes |"]
     assert peer[3] == "3.00 [2.00, 3.00] × as fast" and peer[4:] == ["≥ 4 ×", "NO |"]
+
+
+def test_the_short_table_says_what_was_missed_and_every_row_has_one_target(
+    record_module: ModuleType, table_module: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.jsonl"
+    claims = [{"ours": "ours", "other": "peer", "factor": 2.5}, {"ours": "fast", "other": "peer", "factor": 10.0}]
+    rows_of(record_module, path, {"ours": [2], "fast": [1], "peer": [6]}, claims)
+    short, full = table_module.table(path).split("Everything that was measured:")
+    assert short.strip().splitlines()[-1] == "| **a** work | 1 of 2 | peer: fast: 6.00 × as fast, asked ≥ 10 × |"
+    assert [line for line in full.splitlines() if "peer" in line or line.startswith("|  |  |  |")] == [
+        "|  | peer | 6.00 | ours: 3.00 × as fast | ≥ 2.5 × | yes |",
+        "|  |  |  | fast: 6.00 × as fast | ≥ 10 × | NO |",
+    ]
 
 
 def test_a_killed_run_goes_on_and_a_failing_peer_is_a_result(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan, content_hash
-from whyscan.errors import BadModel
+from whyscan.errors import BadInput, BadModel
 from whyscan.explain.explain import explain
 from whyscan.models.classifier import Classifier, Network
 from whyscan.models.load import load
@@ -80,8 +80,10 @@ def test_a_dict_is_refused_by_its_keys() -> None:
 
 
 def test_scores_are_checked() -> None:
-    with pytest.raises(BadModel, match="'odds'"):
+    with pytest.raises(BadInput, match="scores 'odds'"):
         opened(logits(3), scores="odds")
+    with pytest.raises(BadInput, match="fit 'squeeze'"):
+        opened(logits(3), fit="squeeze")
 
 
 def test_layers_are_called_alike_however_a_network_is_wrapped() -> None:

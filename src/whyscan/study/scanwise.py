@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from whyscan.data.scan import Scan
@@ -56,9 +57,10 @@ class Job:
             refused = None
             for number, scan in read.items():
                 progress("explaining", done, len(numbers))
-                found = self._finish(scan, next(looked), progress) if isinstance(scan, Scan) else scan
-                done += 1
-                answered = answered or not isinstance(found, BadModel | BadScan)
+                found = next(looked) if isinstance(scan, Scan) else scan
+                if isinstance(scan, Scan) and isinstance(found, dict):
+                    found = _tried(partial(self._finish, scan, found, progress))
+                done, answered = done + 1, answered or isinstance(found, dict)
                 refused = refused or (found if isinstance(found, BadModel) else None)
                 yield number, scan if isinstance(scan, Scan) else None, found
             if refused and not answered:
@@ -84,19 +86,15 @@ class Job:
             return found
         return [found] if len(scans) == 1 else [one for scan in scans for one in self._look([scan], progress)]
 
-    def _finish(self, scan: Scan, looked: Found | Failed, progress: Progress) -> Found | Failed:
+    def _finish(self, scan: Scan, looked: Found, progress: Progress) -> Found:
         """The other methods, and the consensus; in the order in which they were asked for."""
-
-        def finish() -> Found:
-            others = {name: each for name, each in self.explainers.items() if name not in looked}
-            more = explain_many(self.classifier, scan, others, self.targets, seed=self.seed, progress=progress)
-            known = {**looked, **{name: [each] for name, each in more.items()}}
-            found = {name: known[name] for name in self.explainers}
-            if self.agree:
-                found["consensus"] = [consensus([each[-1] for each in found.values()]).attribution]
-            return found
-
-        return _tried(finish) if isinstance(looked, dict) else looked
+        others = {name: each for name, each in self.explainers.items() if name not in looked}
+        more = explain_many(self.classifier, scan, others, self.targets, seed=self.seed, progress=progress)
+        known = {**looked, **{name: [each] for name, each in more.items()}}
+        found = {name: known[name] for name in self.explainers}
+        if self.agree:
+            found["consensus"] = [consensus([each[-1] for each in found.values()]).attribution]
+        return found
 
 
 def _tried(work: Callable[[], R]) -> R | Failed:

@@ -157,4 +157,4 @@ def test_products_before_a_layer_norm_are_rounding_and_said_to_be(scan) -> None:
 def test_any_module_may_be_asked_for_by_name(toy, scan) -> None:
     (found,) = GradCAM("norm")(toy, [scan])
     assert found.layer == "norm" and found.maps.shape == (3, 8, 8)
-    assert list(explain_layers(toy, scan, layers=["norm", "first"])) == ["norm", "first"]
+    assert list(explain_layers(toy, scan, layers=["norm", "first"])) == ["first", "norm"]

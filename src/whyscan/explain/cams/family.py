@@ -59,7 +59,9 @@ class GradCAMPlusPlus:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
 
 
@@ -74,7 +76,9 @@ class HiResCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("hirescam", "HiResCAM", hirescam, diagnose=diagnose_product))
 
 
@@ -85,7 +89,9 @@ class XGradCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
 
 
@@ -96,7 +102,9 @@ class LayerCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__, at = at_own_layer, _by(Cam("layercam", "LayerCAM", layercam))
 
 
@@ -112,7 +120,9 @@ class EigenCAM:
     layer: str = "final"
     batch: int = 8
 
-    __post_init__ = check_settings
+    def __post_init__(self) -> None:
+        check_settings(self)
+
     __call__ = at_own_layer
 
     def at(

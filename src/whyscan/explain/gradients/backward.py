@@ -20,8 +20,8 @@ from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
-from whyscan.explain.targets import Targets, facts, resolve, stacked
-from whyscan.explain.whitebox import INSTEAD
+from whyscan.explain.targets import Targets, check, facts, resolve, stacked
+from whyscan.explain.whitebox import INSTEAD, need_gradients
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier
 from whyscan.models.modes import evaluating, plain_float32
@@ -145,6 +145,31 @@ def ask(classifier: Classifier, scan: Scan, targets: Targets) -> Question:
     names, rows = resolve(classifier, targets, logits, scan.label)
     own, weights = (torch.from_numpy(each).to(classifier.device) for each in (pixels[0], rows))
     return Question(scan, geometry, own, logits, names, weights)
+
+
+def one_by_one(
+    title: str,
+    classifier: Classifier,
+    scans: Sequence[Scan],
+    targets: Targets,
+    progress: Progress,
+    explain: Callable[[Question], Attribution],
+) -> list[Attribution]:
+    """What `explain` makes of each scan, with the network frozen: for methods whose batches are of one scan.
+
+    Raises:
+        BadModel: the classifier is a black box.
+        BadTarget: a target does not exist; said before any work is done.
+    """
+    need_gradients(classifier, title)
+    for scan in scans:
+        check(classifier, targets, scan.label)
+    found = []
+    with frozen(classifier.network):
+        for scan in scans:
+            found.append(explain(ask(classifier, scan, targets)))
+            progress(title, len(found), len(scans))
+    return found
 
 
 def gradients_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from whyscan.checks import at_least
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.blank import THERE
-from whyscan.explain.gradients.backward import Question, ask, attribution, check_settings, frozen, score_values
+from whyscan.explain.gradients.backward import Question, attribution, check_settings, one_by_one, score_values
 from whyscan.explain.gradients.baselines import baseline
 from whyscan.explain.gradients.sampled import Point, completeness, group_sums, root_mean_square, sum_and_error
-from whyscan.explain.targets import Targets, check
-from whyscan.explain.whitebox import need_gradients
+from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Pixels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -67,20 +67,12 @@ class GradientSHAP:
         progress: Progress = quiet,
     ) -> list[Attribution]:
         """One attribution per scan, signed."""
-        need_gradients(classifier, "gradient SHAP")
-        for scan in scans:
-            check(classifier, targets, scan.label)
         given = None if self.references is None else _given(classifier, self.references)
-        found = []
-        with frozen(classifier.network):
-            for scan in scans:
-                question = ask(classifier, scan, targets)
-                references = usual(question.pixels.cpu().numpy()) if given is None else given
-                found.append(self._explain(classifier, question, references, seed))
-                progress("gradient SHAP", len(found), len(scans))
-        return found
+        work = partial(self._explain, classifier, given, seed)
+        return one_by_one("gradient SHAP", classifier, scans, targets, progress, work)
 
-    def _explain(self, classifier: Classifier, question: Question, references: Pixels, seed: int) -> Attribution:
+    def _explain(self, classifier: Classifier, given: Pixels | None, seed: int, question: Question) -> Attribution:
+        references = usual(question.pixels.cpu().numpy()) if given is None else given
         device = question.pixels.device
         logits = np.concatenate([question.logits[None], classifier.logits(references, batch=self.batch)])
         values = score_values(torch.from_numpy(logits).to(device), question.weights, self.score)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,11 +14,10 @@ from torch import Tensor
 from whyscan.checks import between, given
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import THERE
-from whyscan.explain.gradients.backward import Question, ask, attribution, check_settings, frozen, score_values
+from whyscan.explain.gradients.backward import Question, attribution, check_settings, one_by_one, score_values
 from whyscan.explain.gradients.baselines import Baseline, baseline, check_baseline
 from whyscan.explain.gradients.sampled import Point, completeness, group_sums
-from whyscan.explain.targets import Targets, check
-from whyscan.explain.whitebox import need_gradients
+from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -74,15 +74,8 @@ class IntegratedGradients:
         Raises:
             BadScan: a scan equals its baseline.
         """
-        need_gradients(classifier, "integrated gradients")
-        for scan in scans:
-            check(classifier, targets, scan.label)
-        found = []
-        with frozen(classifier.network):
-            for scan in scans:
-                found.append(self._explain(classifier, ask(classifier, scan, targets)))
-                progress("integrated gradients", len(found), len(scans))
-        return found
+        work = partial(self._explain, classifier)
+        return one_by_one("integrated gradients", classifier, scans, targets, progress, work)
 
     def _explain(self, classifier: Classifier, question: Question) -> Attribution:
         start = torch.from_numpy(baseline(question.pixels.cpu().numpy(), self.baseline)).to(question.pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,11 +15,10 @@ from whyscan.checks import between
 from whyscan.data.scan import Scan
 from whyscan.errors import BadScan
 from whyscan.explain.blank import THERE
-from whyscan.explain.gradients.backward import Question, ask, attribution, check_settings, frozen
+from whyscan.explain.gradients.backward import Question, attribution, check_settings, one_by_one
 from whyscan.explain.gradients.saliency import strongest
 from whyscan.explain.gradients.sampled import Point, group_sums, mean_and_error, root_mean_square
-from whyscan.explain.targets import Targets, check
-from whyscan.explain.whitebox import need_gradients
+from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -64,17 +64,10 @@ class SmoothGrad:
         Raises:
             BadScan: a scan is constant, so that there is no range to take a share of.
         """
-        need_gradients(classifier, "SmoothGrad")
-        for scan in scans:
-            check(classifier, targets, scan.label)
-        found = []
-        with frozen(classifier.network):
-            for scan in scans:
-                found.append(self._explain(classifier, ask(classifier, scan, targets), seed))
-                progress("SmoothGrad", len(found), len(scans))
-        return found
+        work = partial(self._explain, classifier, seed)
+        return one_by_one("SmoothGrad", classifier, scans, targets, progress, work)
 
-    def _explain(self, classifier: Classifier, question: Question, seed: int) -> Attribution:
+    def _explain(self, classifier: Classifier, seed: int, question: Question) -> Attribution:
         span = float(question.pixels.max() - question.pixels.min())
         if span < 1e-6:
             raise BadScan(
