@@ -118,3 +118,10 @@ def test_what_normalises_goes_where_the_module_is() -> None:
     """A module on another device is not asked with a mean that stayed behind; "meta" stands for a graphics card."""
     network = Network(nn.Conv2d(3, 4, 3, device="meta"), nn.Identity(), (0.5,) * 3, (0.5,) * 3)
     assert {buffer.device.type for buffer in network.buffers()} == {"meta"}
+
+
+def test_a_device_is_named_and_has_to_be_here() -> None:
+    assert opened(logits(3), device="cpu").device.type == "cpu"
+    for wrong in ("gpu", "cuda:9", "meta"):
+        with pytest.raises(BadInput, match=f"'{wrong}'.*cpu"):
+            opened(logits(3), device=wrong)

@@ -162,6 +162,9 @@ def explain(
         str, typer.Option("--scores", help="What the model answers: auto, logit or probability.")
     ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Where to compute: cpu (the default), cuda, mps.")
+    ] = None,
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
@@ -220,7 +223,7 @@ def explain(
         options = parse({name: text for name, text in given.items() if text is not None}, setting or ())
         opening = {
             "classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit, "scores": scores,
-            "backbone": backbone,
+            "backbone": backbone, "device": device,
         }  # fmt: skip
         _own_process()
         written = explain_files(

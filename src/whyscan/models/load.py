@@ -60,7 +60,7 @@ def load(
             for a file. A module is moved itself.
 
     Raises:
-        BadInput: a fit or scores that are not known.
+        BadInput: a fit or scores that are not known, or a device that is not here.
         BadModel: not a model, damaged, carrying code, classes or input size missing, class names that are not as many
             as the head is wide, or answers that are not what was said.
     """
