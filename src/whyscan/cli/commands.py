@@ -162,9 +162,7 @@ def explain(
         str, typer.Option("--scores", help="What the model answers: auto, logit or probability.")
     ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="Where to compute: cpu (the default), cuda, mps.")
-    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1 or mps.")] = None,
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
@@ -358,6 +356,7 @@ def trust(
         str, typer.Option("--samples", help="Evaluations that LIME and SHAP share; auto: until they have settled.")
     ] = "300",
     masks: Annotated[int, typer.Option("--masks", min=50, help="Masked scans that RISE asks about.")] = 500,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of integrated gradients.")] = 64,
     engine: Annotated[str | None, typer.Option("--engine", help="For perturbed scans: fast or float32.")] = None,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
@@ -374,7 +373,7 @@ def trust(
         given: dict[str, Any] = {"methods": tuple(method)} if method else {}
         given |= {"engine": engine} if engine else {}
         settings = api.TrustSettings(
-            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, masks=masks, seed=seed,
+            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, masks=masks, steps=steps, seed=seed,
             evaluations=parse({"samples": samples})["samples"], **given,
         )  # fmt: skip
         found = api.trust(

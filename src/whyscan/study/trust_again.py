@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from whyscan.data.scan import Scan
-from whyscan.explain.explain import configure, explain_many
+from whyscan.explain.explain import explain_many
 from whyscan.models.classifier import Classifier
 from whyscan.records.attribution import Attribution
 from whyscan.study.trust_settings import TrustSettings
@@ -41,7 +41,7 @@ class Remaker:
         def again(model: Classifier, scans: Sequence[Scan], seed: int) -> Sequence[Attribution]:
             if names.is_null(method) or method in self.together:
                 return [self._shared(method, model, scan, seed)[method] for scan in scans]
-            (explainer,) = configure({method: method}, self.settings.options(method)).values()
+            explainer = self.settings.explainers(method)[method]
             return explainer(model, scans, self.target, seed=seed)
 
         return again
@@ -56,5 +56,5 @@ class Remaker:
     def _made(self, kind: str, model: Classifier, scan: Scan, seed: int) -> dict[str, Attribution]:
         if kind == names.NULL:
             return null_attributions(model, scan, self.target, seed=seed)
-        options = {**self.settings.options(*self.together), "samples": max(4, *self.together.values())}
-        return explain_many(model, scan, list(self.together), "all", seed=seed, **options)
+        asked = self.settings.explainers(*self.together)
+        return explain_many(model, scan, asked, "all", seed=seed, samples=max(4, *self.together.values()))

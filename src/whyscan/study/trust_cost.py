@@ -71,7 +71,7 @@ def prices(classifier: Classifier, scan: Scan, methods: Sequence[str], settings:
     together = [name for name in SHARED if name in methods]
     found: dict[str, float] = {}
     for chosen in ([together] if together else []) + [[name] for name in methods if name not in SHARED]:
-        work = partial(explain_many, classifier, scan, chosen, seed=settings.seed, **settings.options(*chosen))
+        work = partial(explain_many, classifier, scan, settings.explainers(*chosen), seed=settings.seed)
         found |= dict.fromkeys(chosen, _timed(work) / len(chosen))
     layers = 0.0
     if settings.layered and classifier.white_box and classifier.layers:

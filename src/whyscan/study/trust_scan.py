@@ -134,7 +134,7 @@ def _explanations(
     for chosen in ([together] if together else []) + [[name] for name in asked if name not in SHARED]:
         begun = time.perf_counter()
         try:
-            made |= explain_many(classifier, scan, chosen, "all", seed=settings.seed, **settings.options(*chosen))
+            made |= explain_many(classifier, scan, settings.explainers(*chosen), "all", seed=settings.seed)
         except WhyscanError as error:
             refused |= dict.fromkeys(chosen, str(error))
         spent |= dict.fromkeys(chosen, (time.perf_counter() - begun) / len(chosen))

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 from whyscan.checks import one_of
 from whyscan.errors import BadInput
-from whyscan.explain.methods import find_method, settings_table
+from whyscan.explain.explain import configure
+from whyscan.explain.methods import Explainer, find_method, settings_table
 from whyscan.explain.recommended import RECOMMENDED
 from whyscan.models.compiled import Engine
 from whyscan.study.settings import check_seed
@@ -38,6 +39,8 @@ class TrustSettings:
         evaluations: perturbed scans that LIME and SHAP share, per scan and model. As many as they take by default: what
             people look at is judged. "auto" is until their strongest superpixels have settled, some four times as dear.
         masks: masked scans that RISE asks about, per scan and model; its own default too.
+        steps: of integrated gradients, as many for every map. By itself it doubles them, up to 512, until its gap is
+            small; for a network with random weights that is nearly always all of them.
         seed: of all that is drawn.
         engine: "fast" (where it agrees with float32 on the scan at hand) or "float32", for perturbed scans.
     """
@@ -49,6 +52,7 @@ class TrustSettings:
     sturdy: int = 6
     evaluations: int | Literal["auto"] = 300
     masks: int = 500
+    steps: int = 64
     seed: int = 0
     engine: Engine = "fast"
 
@@ -58,13 +62,15 @@ class TrustSettings:
             return self.evaluations
         return self.masks if method == "rise" else None
 
-    def options(self, *methods: str) -> dict[str, Any]:
-        """What `explain_many` is given with methods that are explained together."""
+    def explainers(self, *methods: str) -> dict[str, Explainer]:
+        """Methods that are explained together, with the settings that they have here."""
         samples = next((each for each in map(self.samples, methods) if each is not None), None)
         found: dict[str, Any] = {} if samples is None else {"samples": samples}
+        if "integrated_gradients" in methods:
+            found |= {"steps": self.steps, "tolerance": None}
         if self.engine != "fast" and any("engine" in settings_table(find_method(each).explainer()) for each in methods):
             found["engine"] = self.engine
-        return found
+        return configure(dict(zip(methods, methods, strict=True)), found)
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -73,7 +79,7 @@ class TrustSettings:
             raise BadInput("no method to judge", "at least one of `whyscan methods`", "add --method gradcam")
         for name in self.methods:
             find_method(name)
-        least = {"scans": 1, "layered": 0, "faithful": 0, "sturdy": 0, "evaluations": 50, "masks": 50}
+        least = {"scans": 1, "layered": 0, "faithful": 0, "sturdy": 0, "evaluations": 50, "masks": 50, "steps": 1}
         for name, fewest in least.items():
             value = getattr(self, name)
             if value == "auto" and name == "evaluations":

@@ -154,7 +154,7 @@ def _clock(
     return Clock([], [], say)
 
 
-_MAKING = ("methods", "evaluations", "masks", "seed", "engine")
+_MAKING = ("methods", "evaluations", "masks", "steps", "seed", "engine")
 """The settings that a scan's rows are made from."""
 
 
