@@ -8,7 +8,6 @@ from whyscan.errors import BadTarget
 from whyscan.models.backbones import build
 from whyscan.models.classifier import Classifier
 from whyscan.models.layers import find_layer, find_layers
-from whyscan.models.modes import evaluating
 
 
 class Toy(nn.Module):
@@ -86,14 +85,6 @@ def test_no_hook_and_no_mode_is_left_behind_after_a_failure():
     with pytest.raises(RuntimeError, match="channels"):
         find_layers(network, (8, 8))
     assert _hooks(network) == 0 and network.training and network.drop.training
-
-
-def test_evaluating_puts_each_module_back():
-    network = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3)).train()
-    network[1].eval()
-    with evaluating(network):
-        assert not network[0].training
-    assert network[0].training and not network[1].training
 
 
 def vit(**arguments):
