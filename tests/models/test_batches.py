@@ -73,7 +73,7 @@ def test_a_classifier_answers_the_same_in_smaller_batches() -> None:
     with torch.inference_mode():
         one_by_one = torch.cat([network(torch.from_numpy(pixels[i : i + 1])) for i in range(9)]).numpy()
     np.testing.assert_allclose(cramped.logits(pixels, batch=8), one_by_one, atol=1e-6)
-    np.testing.assert_allclose(_bfloat16(cramped, 8)(pixels), one_by_one, atol=0.02)
+    np.testing.assert_allclose(_bfloat16(cramped)(pixels, 8), one_by_one, atol=0.02)
     network.room = 0
     with pytest.raises(BadModel, match="single scan"):
         cramped.logits(pixels, batch=8)
