@@ -30,3 +30,8 @@ def test_a_graphics_card_keeps_all_bits_of_its_convolutions() -> None:
     with plain_float32("cuda:0"):
         assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_a_device_that_knows_no_autocast_is_let_pass() -> None:
+    with plain_float32("meta"):
+        assert nn.Conv2d(3, 4, 3, device="meta")(torch.rand(1, 3, 8, 8, device="meta")).dtype == torch.float32

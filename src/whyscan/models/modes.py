@@ -29,7 +29,8 @@ def plain_float32(device: torch.device | str) -> Iterator[None]:
     """
     kind = torch.device(device).type
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.amp.is_autocast_available(kind):
+            stack.enter_context(torch.autocast(kind, enabled=False))
         if kind == "cuda":
             cudnn = torch.backends.cudnn
             stack.enter_context(
