@@ -128,3 +128,12 @@ def test_false_alarms_stay_at_five_in_a_hundred():
         for _ in range(150)
     ]
     assert np.mean(alarms, axis=0).max() < 0.1
+
+
+def test_an_interval_does_not_leave_what_can_be() -> None:
+    """Student's of two correlations near 1 would go on to 5."""
+    values, groups = np.array([0.4, 0.95]), ["a", "b"]
+    free = mean_interval(values, groups, rng=np.random.default_rng(0))
+    cut = mean_interval(values, groups, rng=np.random.default_rng(0), within=(-1.0, 1.0))
+    assert free.high > 2 and free.low < -1
+    assert cut == (-1.0, 1.0)

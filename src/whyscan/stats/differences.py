@@ -94,9 +94,18 @@ def apart(
 
 
 def mean_interval(
-    values: Float64[np.ndarray, " n"], groups: Sequence[str], *, rng: np.random.Generator, level: float = LEVEL
+    values: Float64[np.ndarray, " n"],
+    groups: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
-    """The interval of a mean: the bootstrap by group, with few groups widened to hold Student's. Unknown below two."""
+    """The interval of a mean: the bootstrap by group, with few groups widened to hold Student's. Unknown below two.
+
+    Args:
+        within: what such a value can be at all; Student's interval knows of no end and is cut there.
+    """
     count, _ = group_index(groups)
     if count < 2:
         return UNKNOWN
@@ -105,7 +114,7 @@ def mean_interval(
         return drawn
     half = float(stdtrit(count - 1, (1 + level) / 2)) * _error(values, groups)
     mean = float(values.mean())
-    return hull(drawn, Interval(mean - half, mean + half))
+    return hull(drawn, Interval(max(mean - half, within[0]), min(mean + half, within[1])))
 
 
 def group_means(values: Float64[np.ndarray, " n"], groups: Sequence[str]) -> Float64[np.ndarray, " g"]:

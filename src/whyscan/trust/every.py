@@ -109,3 +109,9 @@ INSIDE: Mapping[str, Metric] = {
 def of(*families: Family) -> dict[str, Metric]:
     """The metrics of some families."""
     return {name: entry.function for name, entry in EVERY.items() if entry.family in families}
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """The least and the greatest value of a metric; any number of what is none."""
+    entry = EVERY.get(metric)
+    return (entry.low, entry.high) if entry is not None else (-_INFINITE, _INFINITE)

@@ -13,6 +13,7 @@ import numpy as np
 
 from whyscan.stats.differences import mean_interval
 from whyscan.trust import answer, names, select
+from whyscan.trust.every import range_of
 from whyscan.trust.select import Key, Told
 from whyscan.trust.table import Row
 
@@ -94,7 +95,7 @@ def _place(
 ) -> Place:
     numbers = np.array([values[key] for key in kept])
     groups = [each.group if (each := told.get((key[0], key[2]))) else key[2] for key in kept]
-    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=range_of(metric))
     expected = [chance[key] for key in kept if key in chance]
     by_chance = 0.5 if metric == names.AUC else float(np.mean(expected)) if len(expected) == len(kept) else None
     model, method, _ = kept[0]

@@ -13,6 +13,7 @@ from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.stats.tests import holm
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Finding
+from whyscan.trust.every import range_of
 from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, said
 from whyscan.trust.table import Row
 
@@ -51,7 +52,7 @@ class Profile:
         if not found:
             return None
         numbers, groups = np.array(list(found.values())), [self.groups.get(scan, scan) for scan in found]
-        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=range_of(metric))
         share = metric in SHARES
         return Finding(f"{self.model}, {layer}: {said(metric)}", float(numbers.mean()), answer.number(low),
                        answer.number(high), len(set(groups)), share=share)  # fmt: skip
@@ -103,14 +104,15 @@ class Profile:
         return found
 
     def short(self, judged: str) -> str:
+        blank = [value for of in self.values.get(BLANK, {}).values() for value in of.values()]
+        more = f" {answer.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
+        if judged == "too few":
+            return f"There are too few scans to tell the last layer of {self.model} from the first.{more}"
         told = {
             "more": "looks at the tumour more than",
             "less": "looks at the tumour less than",
             "none": "looks at the tumour no differently from",
-            "too few": "cannot be told from, with so few scans,",
         }[judged]
-        blank = [value for of in self.values.get(BLANK, {}).values() for value in of.values()]
-        more = f" {answer.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
         return f"The last layer of {self.model} {told} the first.{more}"
 
     def sentence(self) -> str:

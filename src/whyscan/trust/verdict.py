@@ -11,6 +11,7 @@ import numpy as np
 from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.trust import answer, names, select, thresholds
 from whyscan.trust.answer import Finding
+from whyscan.trust.every import range_of
 from whyscan.trust.table import Row
 
 State = Literal[
@@ -146,7 +147,7 @@ def _level(mine: Sequence[Row], metric: str, method: str) -> Finding | None:
         return None
     groups = {row.content: row.group for row in mine}
     numbers, of = np.array(list(found.values())), [groups[scan] for scan in found]
-    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0))
+    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=range_of(metric))
     return Finding(metric, float(numbers.mean()), answer.number(low), answer.number(high), len(set(of)))
 
 

@@ -53,7 +53,7 @@ More = tuple[str, list[Finding], list[tuple[str, str]]]
 def _mean(known: Sequence[Mapping[str, Any]], model: str) -> Finding:
     mine = [row for row in known if row["model"] == model]
     numbers, groups = np.array([row["mean"] for row in mine], float), [str(row["group"]) for row in mine]
-    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(-1.0, 1.0))
     return Finding(f"{model}: mean rank correlation between methods", float(numbers.mean()), answer.number(low),
                    answer.number(high), len(set(groups)), chance=0.0)  # fmt: skip
 
@@ -76,7 +76,7 @@ def _reading(word: Word) -> str:
 
 def _short(model: str, word: Word, parts: Mapping[str, str]) -> str:
     agree = {"yes": "The methods agree", "no": "The methods show different pictures"}.get(
-        word, "Whether the methods agree, there are too few scans to tell"
+        word, "There are too few scans to tell whether the methods agree"
     )
     truth = parts.get(f"{model}: agreement goes with being right")
     signs = {"yes": ", and agreement is a sign of being right", "no": ", and agreement is no sign of being right"}
@@ -118,7 +118,7 @@ def _truth(known: Sequence[Mapping[str, Any]], model: str) -> More:
     word = answer.judge(found)
     reads = {"more": "higher", "less": "lower", "none": "no different", "too few": ""}[word]
     sentence = (
-        "Whether agreement is higher where the prediction is right, there are too few scans to tell"
+        "There are too few scans to tell whether agreement is higher where the prediction is right"
         if word == "too few"
         else f"Agreement is {reads} where the prediction is right"
     )

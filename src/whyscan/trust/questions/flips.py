@@ -72,7 +72,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
     numbers, groups = np.array([row["lost"] for row in rows], float), [str(row["group"]) for row in rows]
     if not rows:
         return Finding(f"{_name(pair)}: positive turned negative", None, share=True, reason="nothing had a clear sign")
-    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
     return Finding(f"{_name(pair)}: positive turned negative", float(numbers.mean()), answer.number(low),
                    answer.number(high), len(set(groups)), share=True)  # fmt: skip
 
@@ -85,7 +85,7 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
         if inside:
             numbers = np.array([row["places"][place] for row in inside], float)
             groups = [str(row["group"]) for row in inside]
-            low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+            low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
             line = Finding(f"{_name(pair)}: of the {place}", float(numbers.mean()), answer.number(low),
                            answer.number(high), len(set(groups)), share=True)  # fmt: skip
             found.append((place, line))

@@ -85,7 +85,7 @@ def _side(
     for (_, scan), pair in pairs.items():
         of.setdefault(scan, []).append(pair[side])
     means, groups = np.array([np.mean(each) for each in of.values()]), [told[model, scan].group for scan in of]
-    low, high = mean_interval(means, groups, rng=np.random.default_rng(0))
+    low, high = mean_interval(means, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
     return Finding("", float(means.mean()), answer.number(low), answer.number(high), len(set(groups)), share=True)
 
 
@@ -129,7 +129,7 @@ def _nulls(own: Sequence[Row], told: Mapping[Any, Told]) -> list[Finding]:
         of = {scan: value for (_, method, scan), value in values.items() if method == name}
         groups = [next(each.group for (_, at), each in told.items() if at == scan) for scan in of]
         numbers = np.array(list(of.values()))
-        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0))
+        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
         ends = answer.number(low), answer.number(high)
         title = f"{names.title(name)}: share in the tumour"
         found.append(Finding(title, float(numbers.mean()), *ends, len(set(groups)), share=True))
@@ -151,7 +151,7 @@ def _sentence(
 
 def _short(best: str, weak: str, of_all: str, of_right: str) -> str:
     if of_all == "too few":
-        return f"Whether {best} looks at the tumour more than {weak}, there are too few scans to tell."
+        return f"There are too few scans to tell whether {best} looks at the tumour more than {weak}."
     if of_all == "none":
         return f"{best} and {weak} look at the tumour alike."
     if of_all == "less":
@@ -160,7 +160,7 @@ def _short(best: str, weak: str, of_all: str, of_right: str) -> str:
         "more": f"also where both are right: {weak} looks elsewhere, and is not only less accurate",
         "none": f"but not where both are right: {weak} is less accurate, and looks elsewhere only where it errs",
         "less": f"but less where both are right: {weak} looks elsewhere only where it errs",
-        "too few": f"but whether {weak} looks elsewhere, or is only less accurate, there are too few scans to tell",
+        "too few": f"but there are too few scans to tell whether {weak} looks elsewhere or is only less accurate",
     }
     return f"{best} looks at the tumour more than {weak}, {more[of_right]}."
 
