@@ -15,7 +15,7 @@ from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain_layers, explain_many
 from whyscan.models.classifier import Classifier
 from whyscan.models.compiled import Engine, appoint
-from whyscan.study.trust_settings import SHARED, TrustSettings
+from whyscan.study.trust_settings import SHARED, TrustSettings, rounds
 from whyscan.trust import names
 from whyscan.trust.battery import FAITHFUL, STURDY
 from whyscan.trust.cost import Cost, estimate
@@ -68,9 +68,8 @@ def forward_price(classifier: Classifier, scan: Scan, engine: Engine) -> float:
 def prices(classifier: Classifier, scan: Scan, methods: Sequence[str], settings: TrustSettings) -> Prices:
     """Time one explanation by each method; one that refuses costs nothing."""
     forward = forward_price(classifier, scan, settings.engine)
-    together = [name for name in SHARED if name in methods]
     found: dict[str, float] = {}
-    for chosen in ([together] if together else []) + [[name] for name in methods if name not in SHARED]:
+    for chosen in rounds(methods):
         work = partial(explain_many, classifier, scan, settings.explainers(*chosen), seed=settings.seed)
         found |= dict.fromkeys(chosen, _timed(work) / len(chosen))
     layers = 0.0

@@ -24,7 +24,7 @@ from whyscan.records.evidence import Evidence
 from whyscan.records.geometry import resize
 from whyscan.study.trust_again import Remaker
 from whyscan.study.trust_cost import Depth
-from whyscan.study.trust_settings import SHARED, TrustSettings
+from whyscan.study.trust_settings import SHARED, TrustSettings, rounds
 from whyscan.trust import names
 from whyscan.trust.agreeing import agreement_row
 from whyscan.trust.battery import FAITHFUL, FREE, PROFILE, STURDY, Measured, measure, row
@@ -129,9 +129,7 @@ def _explanations(
     made: dict[str, Attribution] = {}
     spent: dict[str, float] = {}
     refused: dict[str, str] = {}
-    asked = usable(classifier, settings.methods)
-    together = [name for name in SHARED if name in asked]
-    for chosen in ([together] if together else []) + [[name] for name in asked if name not in SHARED]:
+    for chosen in rounds(usable(classifier, settings.methods)):
         begun = time.perf_counter()
         try:
             made |= explain_many(classifier, scan, settings.explainers(*chosen), "all", seed=settings.seed)

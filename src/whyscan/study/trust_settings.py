@@ -22,6 +22,12 @@ USUAL = (*FAMILIAR, *RECOMMENDED)
 """The familiar methods, and those that found every planted reason."""
 
 
+def rounds(methods: Sequence[str]) -> list[list[str]]:
+    """Which methods are explained together: those that share their evaluations first, then each of the others."""
+    together = [name for name in SHARED if name in methods]
+    return [*([together] if together else []), *([name] for name in methods if name not in SHARED)]
+
+
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
     """What is judged, and on how many scans.
