@@ -15,34 +15,25 @@ from whyscan.trust.case import Mistaught
 
 
 class Mistakers:
-    """Makes each label-randomised model once.
-
-    Attributes:
-        said: by the classifier's key, what the other one learned by heart, as a share; or why there is none.
-    """
+    """Makes each label-randomised model once, or says once why there is none."""
 
     def __init__(self, run: Run, catalogue: Catalogue, *, seed: int, progress: Progress = quiet) -> None:
         self._run, self._catalogue, self._seed, self._progress = run, catalogue, seed, progress
         self._made: dict[str, Classifier | str] = {}
-        self.said: dict[str, float | str] = {}
 
     def of(self, model: Classifier, speaker: Speaker) -> Mistaught:
         """What a case of this classifier is given."""
 
         def make() -> Classifier | str:
             if speaker.key not in self._made:
-                self._made[speaker.key] = self._make(speaker.key, model, speaker.learned())
+                self._made[speaker.key] = self._make(model, speaker.learned())
             return self._made[speaker.key]
 
         return make
 
-    def _make(self, key: str, model: Classifier, rows: Sequence[SplitRow]) -> Classifier | str:
-        reason = why_not(model, rows)
-        if reason:
-            self.said[key] = reason
-            return reason
+    def _make(self, model: Classifier, rows: Sequence[SplitRow]) -> Classifier | str:
         cache = self._run.folder / "cache"
-        made, self.said[key] = mistaught(
-            model, self._catalogue, rows, cache, seed=self._seed, progress=self._progress
-        )  # fmt: skip
-        return made
+        return (
+            why_not(model, rows)
+            or mistaught(model, self._catalogue, rows, cache, seed=self._seed, progress=self._progress)[0]
+        )
