@@ -6,7 +6,7 @@ import pytest
 from whyscan.errors import BadTarget
 from whyscan.explain.cams.contribution import layer_contributions
 from whyscan.explain.explain import explain_layers
-from whyscan.explain.targets import check, choose_layers, resolve
+from whyscan.explain.targets import check, choose_layers, resolve, scored
 
 LOGITS = np.array([0.0, 3.0, 1.0], np.float32)
 
@@ -59,3 +59,13 @@ def test_layers_come_shallow_to_deep_whatever_the_order_asked_for(toy, scans) ->
     found = explain_layers(toy, scans[0], "glioma", layers=["norm", "relu"])
     assert list(found) == ["relu", "norm"]
     assert found["norm"].maps.shape == (1, 8, 8)
+
+
+def test_probabilities_still_move_where_a_model_is_sure() -> None:
+    logits = np.array([[20.0, 0.0, 0.0], [21.0, 0.0, 0.0]], np.float32)
+    rows = np.array([[1, 0, 0], [1, -1, 0]], np.float32)
+    low, high = scored(logits, rows, "probability")
+    assert np.exp(logits - logits.max(-1, keepdims=True)).sum(-1).tolist() == [1.0, 1.0]  # float32 sees no difference
+    assert high[0] - low[0] == pytest.approx(2 * (np.exp(-20) - np.exp(-21)), rel=1e-4)
+    assert low[1] == pytest.approx(1 - 3 * np.exp(-20), abs=1e-15)
+    np.testing.assert_array_equal(scored(logits, rows, "logit"), [[20, 20], [21, 21]])

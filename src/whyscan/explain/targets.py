@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from whyscan.data.scan import Scan
 from whyscan.errors import BadTarget
 from whyscan.explain.trace import tracing
 from whyscan.explain.whitebox import need_gradients
 from whyscan.models.classifier import Classifier, Layer, softmax
+from whyscan.records.attribution import Score
 from whyscan.records.geometry import Geometry
 
 Targets = str | Sequence[str]
@@ -49,6 +50,17 @@ def _names(classifier: Classifier, target: str, logits: Float32[np.ndarray, " k"
             raise BadTarget('target "true"', "a scan whose label is known", 'give the label, or ask for "predicted"')
         return [classifier.target_name(label)]
     return [classifier.target_name(target)]
+
+
+def scored(
+    logits: Float32[np.ndarray, "m k"], rows: Float32[np.ndarray, "t k"], score: Score
+) -> Float64[np.ndarray, "m t"]:
+    """The score of every target: its probability or its logit; the difference of the two for a contrast.
+
+    In float64, so that a model that is sure still has probabilities that move when something is hidden.
+    """
+    exact = logits.astype(np.float64)
+    return np.asarray((softmax(exact) if score == "probability" else exact) @ rows.T)
 
 
 def check(classifier: Classifier, targets: Targets, label: str | None) -> None:

@@ -272,6 +272,7 @@ def _tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(np.require(pixels, np.float32, ("C", "W")))
 
 
-def softmax(logits: Float32[np.ndarray, "*n k"]) -> Float32[np.ndarray, "*n k"]:
+def softmax(logits: Float[np.ndarray, "*n k"]) -> Float[np.ndarray, "*n k"]:
+    """In the precision of the logits: float32 knows nothing of 1 - p below 6e-8, where differences may still matter."""
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True), np.float32)
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True), logits.dtype)

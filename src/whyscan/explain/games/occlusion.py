@@ -15,8 +15,8 @@ from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.perturb import Game, Memory, game, play, remembered
 from whyscan.explain.games.surrogate import Perturbation
-from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, Predict, Scores, softmax
+from whyscan.explain.targets import Targets, check, facts, resolve, scored
+from whyscan.models.classifier import Classifier, Predict, Scores
 from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -82,11 +82,7 @@ class Occlusion:
         names, rows = resolve(classifier, targets, answer, scan.label)
         known = remembered(probe, judge.said)
         whole, covered = judge.said[:1], leave_one_out(judge.predict, boards, known, self.batch, progress)
-
-        def scores(logits: Scores) -> Float64[np.ndarray, "m t"]:
-            return np.asarray((softmax(logits) if self.score == "probability" else logits).astype(float) @ rows.T)
-
-        falls = [scores(whole) - scores(each) for each in covered]
+        falls = [scored(whole, rows, self.score) - scored(each, rows, self.score) for each in covered]
         furthest = np.abs(np.concatenate(falls)).max(0)
         return Attribution(
             method="occlusion",

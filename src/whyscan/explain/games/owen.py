@@ -17,8 +17,8 @@ from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.perturb import play, remembered
 from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
-from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, softmax
+from whyscan.explain.targets import Targets, check, facts, resolve, scored
+from whyscan.models.classifier import Classifier
 from whyscan.models.compiled import appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
@@ -165,7 +165,7 @@ class Owen:
         def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
             logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch)
             progress("perturbed scans", len(memory), shared.most)
-            return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
+            return scored(logits, rows, shared.score)
 
         found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto")
         probed = value(probe)

@@ -14,8 +14,8 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import UNCHANGED, Fill, hidden
 from whyscan.explain.games.surrogate import Perturbation
-from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, Pixels, Predict, Scores, softmax
+from whyscan.explain.targets import Targets, check, facts, resolve, scored
+from whyscan.models.classifier import Classifier, Pixels, Predict, Scores
 from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -91,7 +91,7 @@ class RISE:
         names, rows = resolve(classifier, targets, answer, scan.label)
         judge = appoint(classifier, self.engine, blend(pixels[0], under, grids.part(0, 6)), batch=self.batch)
         logits = play(judge.predict, pixels[0], under, grids, self.batch, progress)
-        scores = (softmax(logits) if self.score == "probability" else logits).astype(float) @ rows.T
+        scores = scored(logits, rows, self.score)
         maps, errors = average(scores, grids, classifier.input_size, self.probability, self.centred)
         peaks = np.max(np.abs(maps) / np.maximum(errors, 1e-12), axis=(1, 2))
         limit = chance_limit(len(scores) // 2, self.cells)

@@ -16,8 +16,8 @@ from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, est
 from whyscan.explain.games.fills import Fill, check_fill
 from whyscan.explain.games.perturb import Game, game, play, remembered
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
-from whyscan.explain.targets import Targets, check, facts, resolve
-from whyscan.models.classifier import Classifier, softmax
+from whyscan.explain.targets import Targets, check, facts, resolve, scored
+from whyscan.models.classifier import Classifier
 from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -133,15 +133,15 @@ def explain_by_play(
     names, rows = resolve(classifier, targets, answer, scan.label)
     memory = remembered(probe, judge.said)
 
-    def scored(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+    def judged(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
         logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
-        return np.asarray((softmax(logits) if shared.score == "probability" else logits).astype(float) @ rows.T)
+        return scored(logits, rows, shared.score)
 
     if shared.samples == "auto":
-        found = estimate_until_settled(methods, plan, scored)
+        found = estimate_until_settled(methods, plan, judged)
     else:
-        found = estimate(methods, plan, scored, shared.estimator)
-    scores = scored(plan.coalitions[: len(memory)])
+        found = estimate(methods, plan, judged, shared.estimator)
+    scores = judged(plan.coalitions[: len(memory)])
     ends = end_scores(*scores[:2])
     common = {
         **facts(classifier, scan, geometry, answer, names),
