@@ -32,14 +32,22 @@ FEWEST = Threshold(
 )
 DETECTABLE = Threshold(
     0.5,
-    "'No difference' is said only where an effect of this size would have shown with 80 % power; and a method 'fails' "
-    "for want of faithfulness only where the whole interval of its lead is smaller.",
-    "Cohen's medium effect; it takes 34 pairs. Fewer scans cannot tell 'none' from 'not seen'.",
+    "'No difference' is said only where the whole 95 % interval, in standard deviations of groups, is smaller than "
+    "this either way; and a method 'fails' for want of faithfulness only where the high end of its lead is smaller.",
+    "Cohen's medium effect. That no difference was found is no proof: a true medium one is then said to be none in "
+    "fewer than 5 of 100 studies, after any correction. It takes some 40 pairs.",
 )
 ERRORS = Threshold(
     10,
     "With fewer wrong (or right) predictions, by group, nothing is said about predicting errors.",
     "The same limit as for an AUROC in `whyscan compare`: two more scans would change it.",
+)
+ADDED = Threshold(
+    0.05,
+    "Maps 'add nothing' to the confidence in finding errors only where the high end of what they add to its AUROC is "
+    "below this; with a low end above 0 they add something, else it is 'too few to tell'.",
+    "Of a hundred pairs of a wrong and a right prediction they would put five more in the right order: too few to "
+    "change whose scans are read again.",
 )
 STABLE = Threshold(
     0.8,
@@ -67,7 +75,7 @@ TAUGHT = Threshold(
 )
 OFF_TISSUE = Threshold(
     0.5,
-    "Share of attribution on the background (outside the head) above this: 'off-tissue'.",
+    "Share of a map's weight on the background (outside the head) above this: 'off-tissue'.",
     "There is no patient there. More than half of the argument is not about the patient.",
 )
 USABLE = Threshold(
@@ -119,6 +127,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "fewest groups": FEWEST,
     "detectable effect": DETECTABLE,
     "fewest errors": ERRORS,
+    "added to confidence": ADDED,
     "stable between seeds": STABLE,
     "stable under flips": FLIPPED,
     "sane": SANE,

@@ -215,23 +215,16 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
     groups = {row.content: row.group for row in mine}
     sides = (np.array([of[scan] for scan in scans]) for of in (ours, theirs))
     a, b = sides
-    tested: Difference = paired(a, b, [groups[scan] for scan in scans])
+    tested: Difference = paired(a, b, [groups[scan] for scan in scans], within=range_of(metric))
     line = answer.finding(f"{metric}, less that of '{null}'", tested)
     word = answer.judge(tested)
     if word == "more":
         return [line], [], []
-    if word in ("less", "none"):
-        sure = word == "less" or _surely_small(tested)
-        than = "worse than" if word == "less" else "no better than" if sure else "not surely better than"
+    sure = word == "less" or answer.surely_small(tested)
+    if sure:
+        than = "worse than" if word == "less" else "no better than"
         told = answer.points(tested) if metric == names.ENERGY else answer.plainly(tested)
         reason = f"{said} is {than} {names.title(null)} ({told})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
-        return ([line], [reason], []) if sure and said == "faithfulness" else ([line], [], [reason])
+        return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
     return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]
-
-
-def _surely_small(found: Difference) -> bool:
-    """Whether even the high end of the interval, in units of the spread, is less than a medium effect."""
-    if not found.value:
-        return True
-    return found.effect * found.high / found.value < thresholds.DETECTABLE.value
