@@ -10,7 +10,7 @@ import numpy as np
 from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.trust import answer, names
 from whyscan.trust.answer import Answer, Finding, Word
-from whyscan.trust.thresholds import FEWEST, LEVEL, TURNED
+from whyscan.trust.thresholds import FEWEST, TURNED
 
 NUMBER = 4
 QUESTION = "Do superpixels turn from positive to negative between two models, or two classes, and which?"
@@ -25,24 +25,28 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
         why = "no two explanations had superpixels with a clear sign" if table else "no superpixel method was compared"
         return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}.")
     lines = {(kind, pair): _mean(_rows(table, kind, pair), pair) for kind in kinds for pair in _pairs(table, kind)}
+    tested = {of: _against(table, _rows(table, *of)) for of, line in lines.items() if of[0] != "seeds" and line.n}
+    tests = answer.corrected(
+        [answer.finding(f"{_name(pair)}: {beyond}", each, share=True) for (_, pair), (beyond, each) in tested.items()]
+    )
+    judged = {
+        of: answer.judge(each, line.corrected) for (of, (_, each)), line in zip(tested.items(), tests, strict=True)
+    }
     evidence: list[Finding] = []
     parts: list[tuple[str, str]] = []
     for (kind, pair), line in lines.items():
         evidence.append(line)
-        rows = _rows(table, kind, pair)
-        evidence += [line for _, line in _by_place(rows, pair)]
-        if kind == "seeds":
-            continue
-        against = _against_seeds(table, rows)
-        if against is not None:
-            evidence.append(answer.finding(f"{_name(pair)}: beyond what turns between seeds", against, share=True))
-        parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, against)))
+        evidence += [line for _, line in _by_place(_rows(table, kind, pair), pair)]
+        if kind != "seeds":
+            beyond = tested[kind, pair][0] if (kind, pair) in tested else ""
+            parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, beyond, judged.get((kind, pair), "too few"))))
+    evidence += tests
     words = [word for _, word in parts]
     verdict: Word = next((each for each in ("yes", "too few to tell", "no") if each in words), "not measured")
     return Answer(
         NUMBER, QUESTION, verdict, _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts),
         ("Only superpixels whose sign is clear in both explanations count; shares are of their area. Which they are on "
-         "a scan is shown under Explanations.",),
+         "a scan is shown under Explanations. The tests are corrected for their number (Holm).",),
         _figure(table, lines), short=_short(parts),
     )  # fmt: skip
 
@@ -92,28 +96,30 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
     return found
 
 
-def _against_seeds(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Difference | None:
-    """Paired with the same method's flips between seeds, on the scans that have both."""
+BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {answer.percent(TURNED.value)}"
+
+
+def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, Difference]:
+    """Paired with the same method's flips between seeds, on the scans that have both; where there are none, with the
+    share above which superpixels are said to turn."""
     base: dict[tuple[str, str], list[float]] = {}
     for row in table:
         if row["kind"] == "seeds" and row["lost"] is not None:
             base.setdefault((str(row["method"]), str(row["content"])), []).append(float(row["lost"]))
     both = [row for row in rows if (row["method"], row["content"]) in base]
-    if not both:
-        return None
-    ours = np.array([row["lost"] for row in both], float)
+    ours = np.array([row["lost"] for row in both or rows], float)
     theirs = np.array([np.mean(base[row["method"], row["content"]]) for row in both])
-    return paired(ours, theirs, [str(row["group"]) for row in both])
+    if not both:
+        theirs = np.full(ours.size, TURNED.value)
+    found = paired(ours, theirs, [str(row["group"]) for row in both or rows], within=(0.0, 1.0))
+    return BEYOND_SEEDS if both else BEYOND_LIMIT, found
 
 
-def _word(line: Finding, against: Difference | None) -> str:
-    if against is not None:
-        return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[answer.judge(against)]
-    if line.value is None or line.low is None or line.high is None or (line.n or 0) < FEWEST.value:
-        return "too few to tell"
-    if line.low > TURNED.value:
-        return "yes"
-    return "no" if line.high <= TURNED.value else "too few to tell"
+def _word(line: Finding, beyond: str, judged: answer.Judged) -> str:
+    """By the corrected p-value of what is beyond; below the limit also where the whole interval is."""
+    if judged == "too few" and beyond == BEYOND_LIMIT and (line.n or 0) >= FEWEST.value and line.high is not None:
+        return "no" if line.high <= TURNED.value else "too few to tell"
+    return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[judged]
 
 
 def _sentence(
@@ -142,7 +148,7 @@ def _sentence(
 
 
 def _reads(word: str) -> str:
-    return "more than chance" if word == "yes" else f"no more than chance at p = {LEVEL.value}, or too little to see"
+    return "more than chance" if word == "yes" else "no more than by chance"
 
 
 def _short(parts: Sequence[tuple[str, str]]) -> str:
