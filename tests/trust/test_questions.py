@@ -59,7 +59,7 @@ def test_wrong_predictions_that_look_elsewhere_are_found_and_predicted():
     assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "yes"
     added = next(e for e in found.evidence if e.name == f"{BEST}: AUROC for an error, added by metrics without a mask")
     assert added.low > 0.1
-    assert "explanations add +" in found.sentence
+    assert "maps add +" in found.sentence
 
 
 def test_maps_that_do_not_know_of_errors_predict_none():

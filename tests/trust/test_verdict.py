@@ -83,7 +83,7 @@ def test_a_method_no_more_faithful_than_chance_fails():
 
 def test_a_lead_that_may_be_there_asks_for_care_and_one_that_is_surely_small_fails():
     rng = np.random.default_rng(0)
-    for lead, grade, said in ((0.3, "use with care", "not surely better"), (0.0, "fails", "no better")):
+    for lead, grade, said in ((0.3, "use with care", "too few to tell"), (0.0, "fails", "no better")):
         rows = planted.rows(n=38)
         drawn = iter(lead * 0.1 + 0.1 * (x - x.mean()) / x.std() for x in [rng.normal(0, 1, 38)])
         values = iter(next(drawn))
@@ -148,13 +148,84 @@ def test_cues():
               "majority": 0.6, "low": 0.9, "high": 0.97, "n": 300, "flag": True}]  # fmt: skip
     found = cues(planted.edits(n=100), audit, BEST)
     assert found.verdict == "yes" and "It rests on the border." in found.sentence
-    assert "'image size' alone answers 'tumour or not' with 94 %" in found.sentence
+    assert "'image size' alone answers 'tumour or not' with 94 % [90, 97] on holdout" in found.sentence
+    assert found.sentence.startswith("No edit was made that takes away what else the audit found")
+    assert "Whether the border alone would have been enough was not measured" in found.sentence
     words = dict(found.parts)
     assert words[f"{BEST} uses the border"] == "yes" and words[f"{BEST} uses the background"] == "no"
     assert "Hiding the tumour itself changes" in found.sentence and not any("tumour" in part for part in words)
     assert cues(planted.edits(n=100, changed=0.0), [], BEST).verdict == "no"
     assert cues(planted.edits(n=5, changed=0.0), [], BEST).verdict == "too few to tell"
     assert cues([], audit, BEST).verdict == "not measured"
+
+
+def cue(name, accuracy, **more):
+    return {"name": name, "question": "tumour or not", "subset": "holdout", "accuracy": accuracy, "majority": 0.6,
+            "low": accuracy - 0.03, "high": accuracy + 0.03, "n": 300, "flag": True, **more}  # fmt: skip
+
+
+def test_an_audited_cue_is_tied_to_the_edit_that_takes_it_away():
+    audit = [
+        cue("nearest neighbour", 0.95),
+        cue("border brightness", 0.8),
+        cue("border brightness", 0.99, subset="test-leaked"),
+    ]
+    found = cues(planted.edits(n=100), audit, BEST)
+    assert (
+        "By the audit, 'border brightness' alone answers 'tumour or not' with 80 % [77, 83] on holdout"
+        in found.sentence
+    )
+    assert f"taken away by 'border' and 'background', {BEST} uses it." in found.sentence
+    assert "takes away what else the audit found: 'nearest neighbour'" in found.sentence
+    assert dict(found.parts)[f"{BEST} uses 'border brightness', which the audit found to predict the label"] == "yes"
+    line = next(each for each in found.evidence if each.name.startswith("audit: 'border"))
+    assert line.reason == "used? 'border' takes it away: yes, 'background' takes it away: no"
+    assert not any("nearest" in part for part, _ in found.parts)
+
+
+def test_cues_that_cannot_be_told_are_named_with_their_n():
+    rows = [row for row in planted.edits(n=100) if row["edit"] != "background" or int(row["content"][1:]) < 2]
+    found = cues(rows, [], BEST)
+    assert "For the others there are too few scans to tell: the background 0 % [0, 66] (n = 2)." in found.sentence
+    assert found.short == f"{BEST} rests on the border; for 1 other cue there are too few scans to tell."
+    assert {entry["label"] for entry in found.figure["entries"]} >= {"border (n = 100)", "background (n = 2)"}
+
+
+def test_whose_shares_they_are_and_which_control_is_missing():
+    found = cues(planted.edits(n=100), [], BEST)
+    assert (
+        f"shares of the 100 scans that were edited, 0 of which {BEST} gets wrong unedited, not of all" in found.sentence
+    )
+    assert "On no scan could a healthy patch of its area be hidden" in found.sentence
+    patched = [{**row, "edit": "healthy patch", "after": row["predicted"]} for row in planted.edits(n=100)
+               if row["edit"] == "tumour"]  # fmt: skip
+    beside = cues([*planted.edits(n=100), *patched], [], BEST)
+    assert "Hiding as much tissue on the other side changes 0 %" in beside.sentence
+    assert "could a healthy patch" not in beside.sentence
+    assert not any("shows how much" in note for note in beside.notes)
+
+
+def test_uses_are_corrected_over_edits_and_models():
+    """Six of 30 answers change: alone that is surely more than 5 % (p = 0.007), as one of ten edits it is not."""
+    row = planted.edits(n=1)[0]
+
+    def table(edits):
+        return [{**row, "edit": edit, "content": f"c{i}", "group": f"g{i}", "after": "none" if i < 6 else "glioma"}
+                for edit in edits for i in range(30)]  # fmt: skip
+
+    alone = cues(table(["border"]), [], BEST)
+    many = cues(table(["border", *(f"edit {i}" for i in range(9))]), [], BEST)
+    words = [dict(found.parts)[f"{BEST} uses the border"] for found in (alone, many)]
+    assert words == ["yes", "too few to tell"], [found.evidence[0] for found in (alone, many)]
+    line = many.evidence[0]
+    assert line.corrected == pytest.approx(10 * line.p) and line.correction == "Holm"
+    accuracy = [each for each in many.evidence if "change of accuracy" in each.name]
+    assert all(each.correction == "Holm" and -1 <= each.low <= each.high <= 1 for each in accuracy)
+
+
+def test_no_edit_has_an_interval_of_no_width():
+    found = cues(planted.edits(n=2, changed=0.0), [], BEST)
+    assert all(each.low < each.high for each in found.evidence if each.low is not None)
 
 
 EXTRAS = {"best": BEST, "weak": WEAK, "flips": planted.flips(), "agreement": planted.agreements(),
@@ -170,13 +241,12 @@ def test_summary_has_everything_and_is_json():
 
 
 def test_people_judge_what_people_must():
-    found = summarise(planted.rows(), EXTRAS)
+    rows = planted.rows(n=120, telling=0.15, wrong=0.6)
+    found = summarise(rows, EXTRAS)
     status = {each["key"]: each["status"] for each in found["scorecard"]}
     assert status == {"G1": "missing", "G2": "missing", "G3": "measured", "G4": "measured", "G4 people": "missing",
                       "G5": "measured"}  # fmt: skip
-    said = summarise(
-        planted.rows(), {**EXTRAS, "attested": {"G1": "Dr A., 3 readers, May", "G3": "trust me", "G2": " "}}
-    )
+    said = summarise(rows, {**EXTRAS, "attested": {"G1": "Dr A., 3 readers, May", "G3": "trust me", "G2": " "}})
     status = {each["key"]: each["status"] for each in said["scorecard"]}
     assert status["G1"] == "attested" and status["G2"] == "missing" and status["G3"] == "measured"
     assert said["questions"][6]["verdict"] == "no"

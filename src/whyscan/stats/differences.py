@@ -1,9 +1,9 @@
 """Differences: of two things on the same scans, or of two kinds of scans, with interval, test, size and power.
 
 Everything is by group. No p-value leaves this file without its interval. No interval leaves what the values can be at
-all, and none has zero width: where all scans are alike the bootstrap has nothing to reshuffle, and the score intervals
-of counts stand in (Wilson; Bonett and Price; Newcombe). Of all values between two ends with one mean, those at the ends
-spread most, so that these are careful for any other.
+all, and none has zero width: where all scans are alike the bootstrap has nothing to reshuffle. For shares the score
+intervals of counts stand in then (Wilson; Bonett and Price; Newcombe): of all values from 0 to 1 with one mean, hits
+and misses spread most, so that these are careful for any other. For values of another kind there is no interval.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Difference:
 Ends = tuple[float, float]
 """The least and the greatest value that there can be."""
 ANY: Ends = (-np.inf, np.inf)
+SHARE: Ends = (0.0, 1.0)
 
 
 def paired(
@@ -91,7 +92,12 @@ def paired(
     if not differences.size:
         return Difference(*(float("nan"),) * 5, "Cohen's dz", 0, None, float("inf"))
     rng = np.random.default_rng(seed)
-    low, high = _paired_interval(differences, _counts(within, a, b), groups, within[1] - within[0], rng)
+    hits = within == SHARE and _hits(a) and _hits(b)
+    if hits or (within == SHARE and np.ptp(differences) <= 1e-9):
+        low, high = _of_hits(differences, groups, rng)
+    else:
+        most = within[1] - within[0]
+        low, high = mean_interval(differences, groups, rng=rng, within=(-most, most))
     means = group_means(differences, groups)
     effect = cohen_dz(means)
     p = flip_test(differences, groups, rng=rng)
@@ -129,8 +135,10 @@ def apart(
 
     value = float(values[~second].mean() - values[second].mean())
     interval = percentile(resample(statistic, groups, draws=DRAWS, rng=rng))
-    if _counts(within, values) or collapsed(interval):
-        interval = _two_counts(interval, values, second, names, within)
+    if within == SHARE and (_hits(values) or collapsed(interval)):
+        interval = hull(interval, _two_shares(values, second, names))
+    elif collapsed(interval):
+        interval = UNKNOWN
     elif min(n, other) < SMALL:
         interval = hull(interval, _cut(_welch(values, second, names, value), within[1] - within[0]))
     if min(n, other) < 2:
@@ -152,8 +160,8 @@ def mean_interval(
 ) -> Interval:
     """The interval of a mean: the bootstrap by group, with few groups widened to hold Student's. Unknown below two.
 
-    Shares of hits, where every value is 0 or 1, get the interval of a proportion, and so does what is the same on
-    every scan: see the module's docstring. Of values without ends that are all the same nothing is known.
+    Shares of hits, where every value is 0 or 1, get the interval of a proportion, and so do shares that are the same on
+    every scan; of other values that are all the same nothing is known: see the module's docstring.
 
     Args:
         within: what such a value can be at all; Student's interval knows of no end and is cut there.
@@ -162,18 +170,15 @@ def mean_interval(
     if count < 2:
         return UNKNOWN
     means = resample_mean(values, groups, draws=DRAWS, rng=rng)
-    if _counts(within, values):
+    if within == SHARE and _hits(values):
         return proportion(values, groups, means, level, n=effective(groups))
-    drawn, mean, (least, most) = percentile(means, level), float(values.mean()), within
+    drawn, mean = percentile(means, level), float(values.mean())
     if collapsed(drawn):
-        if not np.isfinite(most - least):
-            return UNKNOWN
-        ends = wilson((mean - least) / (most - least), effective(groups), level)
-        return hull(drawn, Interval(*(least + end * (most - least) for end in ends)))
+        return hull(drawn, wilson(mean, effective(groups), level)) if within == SHARE else UNKNOWN
     if count >= SMALL:
         return drawn
     half = float(stdtrit(count - 1, (1 + level) / 2)) * _error(values, groups)
-    return hull(drawn, Interval(max(mean - half, least), min(mean + half, most)))
+    return hull(drawn, Interval(max(mean - half, within[0]), min(mean + half, within[1])))
 
 
 def group_means(values: Float64[np.ndarray, " n"], groups: Sequence[str]) -> Float64[np.ndarray, " g"]:
@@ -182,36 +187,23 @@ def group_means(values: Float64[np.ndarray, " n"], groups: Sequence[str]) -> Flo
     return np.asarray(np.bincount(index, values, minlength=count) / np.bincount(index, minlength=count))
 
 
-def _paired_interval(
-    differences: np.ndarray, counts: bool, groups: Sequence[str], most: float, rng: np.random.Generator
-) -> Interval:
-    """Of a mean difference that is no larger than `most` either way; `counts` says that it is one of hits."""
+def _of_hits(differences: np.ndarray, groups: Sequence[str], rng: np.random.Generator) -> Interval:
+    """Of a mean difference of hits, or of shares that differ by as much on every scan."""
     if group_index(groups)[0] < 2:
         return UNKNOWN
-    alike = bool(np.ptp(differences) <= 1e-9)
-    if not counts and not (alike and np.isfinite(most)):
-        return mean_interval(differences, groups, rng=rng, within=(-most, most))
-    means = resample_mean(differences / most, groups, draws=DRAWS, rng=rng)
-    ends = paired_difference(differences / most, groups, means, n=effective(groups))
-    return Interval(ends.low * most, ends.high * most)
+    means = resample_mean(differences, groups, draws=DRAWS, rng=rng)
+    return paired_difference(differences, groups, means, n=effective(groups))
 
 
-def _two_counts(drawn: Interval, values: np.ndarray, second: np.ndarray, names: np.ndarray, within: Ends) -> Interval:
-    """Newcombe's interval for shares of hits, and for what is the same on every scan; unknown without ends."""
-    least, most = within
-    if not np.isfinite(most - least):
-        return UNKNOWN
-    sides = [
-        (float((values[rows].mean() - least) / (most - least)), effective(list(names[rows])))
-        for rows in (~second, second)
-    ]
-    ends = newcombe(*sides[0], *sides[1])
-    return hull(drawn, Interval(ends.low * (most - least), ends.high * (most - least)))
+def _two_shares(values: np.ndarray, second: np.ndarray, names: np.ndarray) -> Interval:
+    """Newcombe's interval of the first kind's share less the second's."""
+    first, other = ((float(values[rows].mean()), effective(list(names[rows]))) for rows in (~second, second))
+    return newcombe(*first, *other)
 
 
-def _counts(within: Ends, *columns: np.ndarray) -> bool:
-    """Whether the values are hits and misses: each one 0 or 1, and none can lie outside."""
-    return within == (0.0, 1.0) and all(bool(np.isin(values, (0.0, 1.0)).all()) for values in columns)
+def _hits(values: np.ndarray) -> bool:
+    """Whether each value is 0 or 1."""
+    return bool(np.isin(values, (0.0, 1.0)).all())
 
 
 def _cut(interval: Interval, most: float) -> Interval:
@@ -220,13 +212,12 @@ def _cut(interval: Interval, most: float) -> Interval:
 
 
 def _spread(*parts: np.ndarray) -> float:
-    """The standard deviation of groups about their part's own mean; NaN where there are too few for one."""
+    """The standard deviation of groups about their part's own mean: 0 where they are alike but for rounding, NaN where
+    there are too few for one."""
     freedom = sum(part.size - 1 for part in parts)
-    return (
-        float((sum(float(((part - part.mean()) ** 2).sum()) for part in parts) / freedom) ** 0.5)
-        if freedom
-        else float("nan")
-    )
+    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    found = (squares / freedom) ** 0.5 if freedom else float("nan")
+    return 0.0 if found <= 1e-12 else found
 
 
 def _error(values: np.ndarray, groups: Sequence[str]) -> float:

@@ -142,11 +142,11 @@ def judge(found: Difference, p: float | None = None) -> Judged:
     "none" needs the whole interval to be smaller than a medium effect, whatever the power of the test: a correction
     for many tests makes differences harder to find, and must not make "none" easier to say.
     """
-    if fewest(found) < thresholds.FEWEST.value or not math.isfinite(found.low):
+    if fewest(found) < thresholds.FEWEST.value:
         return "too few"
-    if (found.p if p is None else p) < thresholds.LEVEL.value and not found.low <= 0 <= found.high:
+    if (found.p if p is None else p) < thresholds.LEVEL.value and (found.low > 0 or found.high < 0):
         return "more" if found.value > 0 else "less"
-    low, high = in_spreads(found)
+    low, high = in_spreads(found)  # NaN without an interval, and then nothing can be told
     medium = thresholds.DETECTABLE.value
     return "none" if -medium < low and high < medium else "too few"
 
@@ -159,12 +159,16 @@ def fewest(found: Difference) -> int:
 def in_spreads(found: Difference) -> tuple[float, float]:
     """A difference's interval in standard deviations of groups: NaN where they have none, but differ.
 
-    Of n groups of which none differs at all, up to z^2 / (n + z^2) might (Wilson); were it so many, and all in one
+    The standard deviation is an estimate too: the error of an effect d of n pairs is (1 + d^2 / 2)^(1/2) times that of
+    the mean (Hedges and Olkin, 1985), so the interval is widened to what it is at a medium effect. Of n groups of which none differs at all, up to z^2 / (n + z^2) might (Wilson); were it so many, and all in one
     direction, the difference would be z / sqrt(n) spreads.
     """
     if found.spread > 0:
-        return found.low / found.spread, found.high / found.spread
-    reach = 1.96 / max(fewest(found), 1) ** 0.5 if found.value == 0 else float("nan")
+        wider = (1 + thresholds.DETECTABLE.value**2 / 2) ** 0.5
+        low, high = (found.value + wider * (end - found.value) for end in (found.low, found.high))
+        return low / found.spread, high / found.spread
+    alike = found.spread == 0 and abs(found.value) <= 1e-12
+    reach = 1.96 / max(fewest(found), 1) ** 0.5 if alike else float("nan")
     return -reach, reach
 
 

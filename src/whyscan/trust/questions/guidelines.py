@@ -119,7 +119,7 @@ def _plausible(errors: Answer) -> Entry:
     if not words or words[0] in ("not measured", "too few to tell"):
         reason = words[0] if words else "not measured"
         return Entry("G4", "Informative plausibility", asks, "missing", f"By figures: {reason} (question 2).")
-    text = "explanations add to confidence" if words[0] == "yes" else "explanations add nothing sure to confidence"
+    text = "explanations add to confidence" if words[0] == "yes" else "explanations add next to nothing to confidence"
     return Entry(
         "G4", "Informative plausibility", asks, "measured", f"By figures, {text} in finding errors (question 2)."
     )
