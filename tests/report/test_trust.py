@@ -8,7 +8,7 @@ import synthetic
 
 from whyscan.records import files
 from whyscan.render import charts
-from whyscan.report import page
+from whyscan.report import page, trust
 
 FIGURES = [
     {"kind": "dots", "title": "t", "unit": "share", "reference": 0.1, "note": "",
@@ -20,6 +20,8 @@ FIGURES = [
      "entries": [{"label": "a", "value": 0.3, "low": 0.2, "high": 0.4}]},
     {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 2.5], [-2.5, None]], "digits": 1,
      "sure": [[False, True], [True, False]], "unit": "points"},
+    {"kind": "dots", "title": "t", "unit": "share",
+     "entries": [{"label": s, "value": -0.001, "low": -0.2, "high": 0.4, "sure": s == "x"} for s in ("x", "y")]},
     {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 0.0], [0.0, None]],
      "sure": [[False, False], [False, False]], "unit": "points"},
 ]  # fmt: skip
@@ -123,3 +125,16 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path):
     files.write_json(run.trust_path, document())
     assert page.html(run) == page.html(run)
     assert json.loads(Path(run.trust_path).read_text())["grade"] == "fails"
+
+
+def test_what_is_not_sure_is_drawn_hollow_and_pale():
+    (axis,) = charts.chart(FIGURES[5]).axes
+    drawn = [line for line in axis.lines if line.get_xdata().size == 1]
+    assert [line.get_markerfacecolor() == "none" for line in drawn] == [False, True]
+    assert drawn[1].get_alpha() < 1 and axis.collections[1].get_alpha() < axis.collections[0].get_alpha()
+
+
+def test_what_rounds_to_nothing_has_no_minus():
+    assert trust._told(FIGURES[5]) == "x 0.00; y 0.00"
+    assert trust._number(-0.0001, False, True) == "0.000" and trust._number(-0.0004, True, True) == "0.0 points"
+    assert trust._number(-0.05, True, True) == "−5.0 points" and trust._number(0.05, False, True) == "+0.050"

@@ -137,7 +137,7 @@ def _told(data: Mapping[str, Any]) -> str:
     """The chart in words, for those who do not see it."""
     if data.get("kind") == "dots":
         return "; ".join(
-            f"{each['label']} {each.get('series') or ''} {each['value']:.2f}".replace("  ", " ")
+            f"{each['label']} {each.get('series') or ''} {_fixed(each['value'], 2)}".replace("  ", " ")
             for each in data.get("entries") or []
         )
     if data.get("kind") == "profiles":
@@ -167,6 +167,11 @@ def _figure(row: Mapping[str, Any]) -> Figure:
 
 
 def _number(value: float, share: bool, signed: bool) -> str:
-    text = f"{100 * value:{'+' if signed else ''}.1f}" if share else f"{value:{'+' if signed else ''}.3f}"
     unit = (" points" if signed else " %") if share else ""
-    return f"{text}{unit}".replace("-", "−")
+    return f"{_fixed(100 * value, 1, signed) if share else _fixed(value, 3, signed)}{unit}"
+
+
+def _fixed(value: float, digits: int, signed: bool = False) -> str:
+    """With a true minus sign; what rounds to 0 has no sign."""
+    value = round(value, digits) + 0.0
+    return f"{value:{'+' if signed and value else ''}.{digits}f}".replace("-", "−")

@@ -160,7 +160,9 @@ def in_spreads(found: Difference) -> tuple[float, float]:
     """A difference's interval in standard deviations of groups: NaN where they have none, but differ.
 
     The standard deviation is an estimate too: the error of an effect d of n pairs is (1 + d^2 / 2)^(1/2) times that of
-    the mean (Hedges and Olkin, 1985), so the interval is widened to what it is at a medium effect. Of n groups of which none differs at all, up to z^2 / (n + z^2) might (Wilson); were it so many, and all in one
+    the mean (Hedges and Olkin, 1985), so the interval is widened to what it is at a medium effect.
+
+    Of n groups of which none differs at all, up to z^2 / (n + z^2) might (Wilson); were it so many, and all in one
     direction, the difference would be z / sqrt(n) spreads.
     """
     if found.spread > 0:
