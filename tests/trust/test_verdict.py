@@ -197,6 +197,12 @@ def test_whose_shares_they_are_and_which_control_is_missing():
         f"shares of the 100 scans that were edited, 0 of which {BEST} gets wrong unedited, not of all" in found.sentence
     )
     assert "On no scan could a healthy patch of its area be hidden" in found.sentence
+    wide = cues(planted.edits(n=100), [], BEST, alike=True)
+    assert "100 scans, 0 of which" in wide.sentence and "drawn from all alike" in wide.sentence
+    assert "being answered wrongly" not in wide.sentence
+    told = [summarise(planted.rows(n=6), {**EXTRAS, **more})["questions"][5]["sentence"]
+            for more in ({}, {"wide_edits": planted.edits(n=30)})]  # fmt: skip
+    assert ["drawn from all alike" in each for each in told] == [False, True]
     patched = [{**row, "edit": "healthy patch", "after": row["predicted"]} for row in planted.edits(n=100)
                if row["edit"] == "tumour"]  # fmt: skip
     beside = cues([*planted.edits(n=100), *patched], [], BEST)

@@ -49,7 +49,12 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         layers(rows, best, weak, more.get("layers"), more.get("likeness") or ()),
         flips(more.get("flips") or ()),
         agreement(rows, more.get("agreement") or (), best),
-        cues(more.get("wide_edits") or more.get("edits") or (), more.get("cues") or (), best),
+        cues(
+            more.get("wide_edits") or more.get("edits") or (),
+            more.get("cues") or (),
+            best,
+            alike=bool(more.get("wide_edits")),
+        ),
         guidelines(card),
     )
     grade, headline = _headline(methods, best)
