@@ -17,8 +17,9 @@ from whyscan.trust.questions.flips import flips
 from whyscan.trust.questions.guidelines import guidelines, scorecard
 from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
+from whyscan.trust.states import explained
 from whyscan.trust.table import Row
-from whyscan.trust.verdict import Judged, explained, judged
+from whyscan.trust.verdict import Judged, judged
 from whyscan.trust.versus import versus
 
 GRADES = ("recommended", "use with care", "fails")
