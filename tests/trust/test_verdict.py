@@ -14,6 +14,7 @@ import planted
 from planted import BEST, WEAK
 
 from whyscan.study.trust_settings import TrustSettings
+from whyscan.trust.attested import Statement
 from whyscan.trust.questions.cues import cues
 from whyscan.trust.states import explained
 from whyscan.trust.summary import summarise
@@ -258,12 +259,51 @@ def test_people_judge_what_people_must():
     status = {each["key"]: each["status"] for each in found["scorecard"]}
     assert status == {"G1": "missing", "G2": "missing", "G3": "measured", "G4": "measured", "G4 people": "missing",
                       "G5": "measured"}  # fmt: skip
-    said = summarise(
-        planted.rows(), {**EXTRAS, "attested": {"G1": "Dr A., 3 readers, May", "G3": "trust me", "G2": " "}}
+    words = {
+        "G1": said("G1", "Three readers understood it."),
+        "G2": said("G2", "No decision hangs on it.", "not applicable"),
+        "G3": said("G3", "trust me"),
+    }
+    told = summarise(planted.rows(), {**EXTRAS, "attested": words})
+    entries = {each["key"]: each for each in told["scorecard"]}
+    assert entries["G1"]["status"] == "attested" and entries["G1"]["text"] == (
+        "Dr A. Becker, 2026-05-02: Three readers understood it."
     )
-    status = {each["key"]: each["status"] for each in said["scorecard"]}
-    assert status["G1"] == "attested" and status["G2"] == "missing" and status["G3"] == "measured"
-    assert said["questions"][6]["verdict"] == "no"
+    assert entries["G2"]["status"] == "not applicable" and entries["G3"]["status"] == "measured"
+    last = told["questions"][6]
+    assert last["verdict"] == "no" and last["short"] == (
+        "1 of 6 entries are missing: people must attest informative plausibility."
+    )
+    assert "Of 1 a person states that it does not apply." in last["sentence"]
+
+
+def said(key, text, status="attested"):
+    return Statement(f"guidelines/{key}", status, "Dr A. Becker", "2026-05-02", text)
+
+
+def test_plausible_is_what_agrees_with_the_tumour():
+    """Errors are told by how much of the map lies in the tumour, and by nothing that needs no mask."""
+    rows = [row for row in planted.rows(n=150, telling=0.15) if not row.metric.startswith("tissue")]
+    card = {each["key"]: each for each in summarise(rows, EXTRAS)["scorecard"]}
+    assert card["G4"]["status"] == "measured"
+    assert f"{BEST}: agreement with the tumour finds its errors with an AUROC of 1.00 [" in card["G4"]["text"]
+    assert "and adds +0.5" in card["G4"]["text"] and f"confidence; {WEAK}" in card["G4"]["text"]
+    blind = [row for row in planted.rows(n=150) if "lesion" not in row.metric and row.metric != "auc"]
+    told = summarise(blind, EXTRAS)
+    card = {each["key"]: each for each in told["scorecard"]}
+    assert card["G4"]["status"] == "missing" and "the tumour is known on too few scans" in card["G4"]["text"]
+    assert "of informative plausibility there are no figures" in told["questions"][6]["short"]
+    assert told["questions"][6]["short"].count("people must") == 1
+
+
+def test_too_few_errors_are_no_work_for_people():
+    told = summarise(planted.rows(n=12), EXTRAS)
+    card = {each["key"]: each for each in told["scorecard"]}
+    assert card["G4"]["status"] == "missing" and "too few wrong" in card["G4"]["text"]
+    assert told["questions"][6]["short"] == (
+        "4 of 6 entries are missing: people must attest understandability, clinical relevance and informative "
+        "plausibility; of informative plausibility there are no figures."
+    )
 
 
 @pytest.mark.parametrize(
