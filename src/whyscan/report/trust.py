@@ -15,8 +15,6 @@ GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not me
 WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
 """An answer is no merit: yes and no have one colour. What is missing has another."""
-STATES = ("blank", "constant", "fails sanity", "unstable", "off-tissue", "not converged", "not measured")
-"""What can be wrong with an explanation, worst first."""
 
 
 def section(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +65,6 @@ def _models(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _method(each: Mapping[str, Any]) -> dict[str, Any]:
-    states = each.get("states") or {}
     misses = each.get("misses")
     return {
         "model": str(each["model"]),
@@ -76,9 +73,7 @@ def _method(each: Mapping[str, Any]) -> dict[str, Any]:
         "grade": str(each["grade"]),
         "level": GRADES.get(str(each["grade"]), "note"),
         "reasons": [str(reason) for reason in each.get("reasons") or []],
-        "usable": int(states.get("usable", 0)),
-        "all": sum(int(n) for n in states.values()),
-        "states": [f"{states[state]} {state}" for state in STATES if states.get(state)],
+        "shares": [str(share) for share in each.get("shares") or []],
         "misses": "not asked" if misses is None else ", ".join(str(name) for name in misses) or "none",
         "evidence": [_line(line) for line in each.get("evidence") or []],
     }

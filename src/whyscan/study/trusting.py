@@ -22,7 +22,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
-from whyscan.study import turning
+from whyscan.study import attesting, turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
@@ -30,7 +30,8 @@ from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
 from whyscan.study.trust_scans import Chosen, choose, choose_wide
 from whyscan.study.trust_settings import TrustSettings
-from whyscan.trust import table
+from whyscan.trust import attested, table
+from whyscan.trust.attestable import SCORECARD
 from whyscan.trust.layering import likeness
 from whyscan.trust.located import results
 from whyscan.trust.summary import summarise
@@ -230,6 +231,7 @@ def _write(
             "edits": more["edits"],
             "likeness": _likeness(more["maps"]),
             "cues": audit.get("cues", []),
+            "attested": attested.of(attesting.kept(run), SCORECARD),
             "wide_rows": wide_rows,
             "wide_edits": wide_more["edits"],
             **told,

@@ -69,7 +69,7 @@ _AGAIN: Mapping[str, MetricEntry] = {
     ),
     names.SEEDS: MetricEntry(stability.seed_agreement, "higher", "robustness", "", low=-1.0, remade={"seed": 1}),
     names.FLIPS: MetricEntry(stability.flip_consistency, "higher", "robustness", "", low=-1.0, remade={"moved": 2}),
-    "turn consistency": MetricEntry(
+    names.TURNS: MetricEntry(
         stability.turn_consistency, "higher", "robustness", "", low=-1.0, remade={"moved": 2}
     ),
     names.RANDOMISED: MetricEntry(
