@@ -28,9 +28,8 @@ from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
 from whyscan.study.trust_scans import Chosen, choose
 from whyscan.study.trust_settings import TrustSettings
-from whyscan.trust import table
+from whyscan.trust import aggregate, located, table
 from whyscan.trust.layering import likeness
-from whyscan.trust.located import results
 from whyscan.trust.summary import summarise
 
 Say = Callable[[str], None]
@@ -219,7 +218,8 @@ def _write(
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
-    run.replace_results("trust", results(document["localisation"]))
+    places = located.results(document["localisation"])
+    run.replace_results("trust", [*places, *aggregate.results(document["metrics"], places)])
     return document
 
 

@@ -50,6 +50,8 @@ _PEOPLE = {
                   "have readers judge predictions with and without the explanation"),
 }  # fmt: skip
 
+_GRADES = {"recommended": "recommended", "use with care": "to be used with care", "fails": "failing"}
+
 
 def scorecard(
     rows: Sequence[Row], methods: Sequence[Judged], errors: Answer, attested: Mapping[str, str] | None = None
@@ -106,11 +108,9 @@ def _truthful(methods: Sequence[Judged]) -> Entry:
     measured = [each for each in methods if any(any(w in line.name for w in wanted) for line in each.evidence)]
     if not measured:
         return Entry("G3", "Truthfulness", asks, "missing", "Neither faithfulness nor sanity was measured.")
-    count = {
-        grade: sum(each.grade == grade for each in measured) for grade in ("recommended", "use with care", "fails")
-    }
-    text = ", ".join(f"{n} {grade}" for grade, n in count.items() if n)
-    return Entry("G3", "Truthfulness", asks, "measured", f"Of {len(measured)} methods on models: {text}.")
+    count = {grade: sum(each.grade == grade for each in measured) for grade in _GRADES}
+    text = ", ".join(f"{n} {_GRADES[grade]}" for grade, n in count.items() if n)
+    return Entry("G3", "Truthfulness", asks, "measured", f"Of {len(measured)} pairs of a method and a model: {text}.")
 
 
 def _plausible(errors: Answer) -> Entry:
