@@ -112,7 +112,7 @@ def _metric(row: Mapping[str, Any], unit: str) -> str:
 
 
 def _short(number: float) -> str:
-    return f"{number:.2f}"
+    return f"{round(number, 2) + 0:.2f}"  # no minus before a zero
 
 
 def _rough(number: float) -> str:

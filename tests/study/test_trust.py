@@ -18,6 +18,7 @@ from whyscan.data.split import SplitRow
 from whyscan.errors import BadInput, BadModel, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
+from whyscan.records.attribution import load_all
 from whyscan.study import trust_scan
 from whyscan.study.trust_scan import Depth, judge, usable
 from whyscan.study.trust_scans import _distinct
@@ -75,6 +76,10 @@ def test_the_other_tables(judged) -> None:
     assert {row["kind"] for row in judged.flips} == {"models", "classes", "seeds"}
     assert {row["model"] for row in judged.agreement} == {"best", "weak"}
     assert {row["edit"] for row in judged.edits} >= {"skull", "background"}
+    assert {(row["model"], row["method"]) for row in judged.turning} == {("best", "lime"), ("weak", "lime")}
+    assert [len(each.weights[0]) for each in judged.superpixels] == [
+        len(row["places"]["tumour"]) for row in judged.turning
+    ]
     json.dumps(judged.document(), allow_nan=False)
 
 
@@ -160,18 +165,34 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     with pytest.raises(BadRun, match="not compared"):
         whyscan.trust(out)
     whyscan.compare(out)
-    settings = TrustSettings(methods=("gradcam", "lime"), scans=6, layered=2, faithful=2, sturdy=1, evaluations=50)
+    settings = TrustSettings(
+        methods=("gradcam", "lime"), scans=6, layered=2, faithful=2, sturdy=1, wide=4, evaluations=50
+    )
     said: list[str] = []
     first = whyscan.trust(out, settings=settings, checklists=["claim"], say=said.append)
-    assert "6 scans by 1 model: some" in said[0] and "forward passes" in said[0] and "robustness and sanity" in said[0]
-    assert [line.split(":")[0] for line in said[1:]] == ["5 more scans", "4 more scans", "3 more scans"]
+    assert "10 scans by 1 model: some" in said[0] and "forward passes" in said[0] and "robustness and sanity" in said[0]
+    assert "the wide sample" in said[0]
+    assert [line.split(":")[0] for line in said[1:]] == [f"{left} more scans" for left in (9, 8, 7, 3)]
+    wide = table.read(out / "trust" / "wide.csv")
+    assert {row.method for row in wide if not names.is_null(row.method)} == {"gradcam"}
+    assert first["wide"]["scans"] == len({row.content for row in wide}) == 4
+    assert first["wide"]["methods"] == ["gradcam"] and len(first["wide"]["questions"]) == 2
+    assert not any(row.metric in battery.FAITHFUL for row in wide)
     assert first["scans"] == 6 and (out / "trust" / "checklist-claim.md").is_file()
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
     assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")
     before = (out / "trust" / "table.csv").read_bytes()
+    pictures = {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
+    assert len(pictures) == 6 and all({each.method for each in load_all(path)} == {"lime"} for path in pictures)
     said.clear()
     again = whyscan.trust(out, settings=settings, say=said.append)
+    assert pictures == {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
     assert not said and again == first
+    # another number of them is another few pieces: nothing else is judged again
+    whyscan.trust(out, settings=replace(settings, wide=5), say=said.append)
+    assert said and said[0].startswith("1 scan by 1 model")
+    whyscan.trust(out, settings=replace(settings, wide=0))
+    assert not table.read(out / "trust" / "wide.csv")
     assert (out / "trust" / "table.csv").read_bytes() == before
     predictions = whyscan.Run.open(out).predictions("small_resnet")
     held = {path for path, split in zip(predictions.paths, predictions.splits, strict=True) if split != "train"}

@@ -102,6 +102,15 @@ def test_a_linear_models_own_contributions_explain_all(drawn: Case, monkeypatch:
     assert faith.sensitivity_n(true).value == pytest.approx(1, abs=1e-4)
     assert faith.faithfulness_correlation(true).value == pytest.approx(1, abs=1e-4)
     assert (faith.infidelity(true, chance=True).value or 0) > 0.3
+    turned = mapped(plain, -true.attribution.maps)
+    assert faith.infidelity(turned).value == 1  # and not 0, as with a scale below 0
+    # a model that all of the scan speaks for: any map with more in it the more is hidden goes with the fall
+    weights[:] = np.sign(pixels - fill) * (1 + np.abs(weights))
+    monkeypatch.setattr(faith, "SIDE", 12)  # cells of one size
+    drawn_at_random = mapped(plain, np.random.default_rng(2).uniform(size=(2, 48, 48)))
+    hidden, falls, _ = faith.subsets(drawn_at_random, faith.REMOVAL)
+    assert np.corrcoef(hidden, falls)[0, 1] > 0.8
+    assert abs(faith.faithfulness_correlation(drawn_at_random).value or 0) < 0.5
     own, lot = faith.aopc(true).value, faith.aopc(true, chance=True).value
     assert own is not None and lot is not None and own > lot
 

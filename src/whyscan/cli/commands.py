@@ -352,6 +352,9 @@ def trust(
     layered: Annotated[int, typer.Option("--layered", min=0, help="On how many every layer is measured.")] = 60,
     faithful: Annotated[int, typer.Option("--faithful", min=0, help="On how many faithfulness is measured.")] = 40,
     sturdy: Annotated[int, typer.Option("--sturdy", min=0, help="On how many robustness and sanity are.")] = 6,
+    wide: Annotated[
+        int, typer.Option("--wide", min=0, help="How many, drawn from all alike, only swift methods explain.")
+    ] = 500,
     samples: Annotated[
         str, typer.Option("--samples", help="Evaluations that LIME and SHAP share; auto: until they have settled.")
     ] = "300",
@@ -373,8 +376,8 @@ def trust(
         given: dict[str, Any] = {"methods": tuple(method)} if method else {}
         given |= {"engine": engine} if engine else {}
         settings = api.TrustSettings(
-            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, masks=masks, steps=steps, seed=seed,
-            evaluations=parse({"samples": samples})["samples"], **given,
+            scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, wide=wide, masks=masks, steps=steps,
+            seed=seed, evaluations=parse({"samples": samples})["samples"], **given,
         )  # fmt: skip
         found = api.trust(
             run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress

@@ -74,8 +74,8 @@ def share(value: float) -> str:
 
 
 def plain(value: float) -> str:
-    """Two decimals, or three digits of what is large."""
-    text = f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    """Two decimals, none of what is large, and no minus before a zero."""
+    text = f"{round(value, 2) + 0:.2f}" if abs(value) < 100 else f"{value:,.0f}"
     return text.replace("-", "−")
 
 

@@ -19,12 +19,10 @@ WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured":
 STATES = ("blank", "constant", "fails sanity", "unstable", "off-tissue", "not converged", "not measured")
 """What can be wrong with an explanation, worst first."""
 
-LEVELS = {"usable": "ok", "blank": "fail", "constant": "fail", "fails sanity": "fail"}
+LEVELS = {"usable": "ok", "usable as far as asked": "note", "blank": "fail", "constant": "fail", "fails sanity": "fail"}
 """How bad a state is; the others ask for care."""
 SAMPLED = ("lime", "shap")
 """Methods whose evaluations `--samples` sets."""
-SETTLED = "converged"
-"""Not asked of methods that do not estimate: that it was not measured says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +138,8 @@ def states(document: Mapping[str, Any] | None, evaluations: object) -> dict[tupl
 
 
 def _state(word: str, unmeasured: Sequence[str]) -> State:
-    """Usable is what nothing was found against; where not everything was asked it says so."""
-    asked = [name for name in unmeasured if name != SETTLED]
-    if word != "usable":
-        return State(LEVELS.get(word, "warn"), word, f"Verdict of Trust on this explanation: {word}.")
-    if not asked:
-        return State("ok", word, "Verdict of Trust on this explanation: usable.")
-    why = f"Nothing was found against this explanation. Not measured on it: {', '.join(asked)}."
-    return State("note", "usable so far", why)
+    missing = f" Not measured on it: {', '.join(unmeasured)}." if unmeasured else ""
+    return State(LEVELS.get(word, "warn"), word, f"The verdict of Trust on this explanation.{missing}")
 
 
 def _comparison(each: Mapping[str, Any]) -> dict[str, Any]:

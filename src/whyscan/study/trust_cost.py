@@ -15,7 +15,7 @@ from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain_layers, explain_many
 from whyscan.models.classifier import Classifier
 from whyscan.models.compiled import Engine, appoint
-from whyscan.study.trust_settings import SHARED, TrustSettings, rounds
+from whyscan.study.trust_settings import SHARED, SWIFT, TrustSettings, rounds
 from whyscan.trust import names
 from whyscan.trust.battery import FAITHFUL, STURDY
 from whyscan.trust.cost import Cost, estimate
@@ -27,11 +27,12 @@ TIMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How much is asked of a scan."""
+    """How much is asked of a scan; one of the wide sample is asked by the swift methods only."""
 
     layered: bool = False
     faithful: bool = False
     sturdy: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,9 @@ def _timed(work: Callable[[], object]) -> float:
 
 def cost_of(depth: Depth, price: Prices) -> dict[str, Cost]:
     """What one scan costs with one model, by what it is spent on."""
+    if depth.wide:
+        swift = [seconds for name, seconds in price.methods.items() if name in SWIFT]
+        return {"the wide sample": Cost(len(EDITS), len(swift), len(EDITS) * price.forward + sum(swift))}
     every, once = sum(price.methods.values()), len(price.methods)
     both = [each for name, each in price.methods.items() if name in SHARED]
     found = {"explaining": Cost(len(EDITS) + 2, once, (len(EDITS) + 2) * price.forward + every)}

@@ -22,6 +22,7 @@ from whyscan.models.compiled import Judge
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.geometry import resize
+from whyscan.study import turning
 from whyscan.study.trust_again import Remaker
 from whyscan.study.trust_cost import Depth
 from whyscan.study.trust_settings import SHARED, TrustSettings, rounds
@@ -48,12 +49,14 @@ class Judgement:
     edits: list[dict[str, Any]] = field(default_factory=list)
     maps: list[dict[str, Any]] = field(default_factory=list)
     engines: list[dict[str, Any]] = field(default_factory=list)
+    turning: list[dict[str, Any]] = field(default_factory=list)
+    superpixels: list[Attribution] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
-        """All but the rows, for JSON."""
+        """All but the rows and the explanations, for JSON."""
         return {
             "flips": self.flips, "agreement": self.agreement, "edits": self.edits, "maps": self.maps,
-            "engines": self.engines,
+            "engines": self.engines, "turning": self.turning,
         }  # fmt: skip
 
 
@@ -78,13 +81,15 @@ def judge(
     superpixels: dict[str, dict[str, Attribution]] = {}
     for name, speaker in speakers.items():
         classifier = replace(speaker, name=name)
-        made, spent, rows = _explanations(classifier, scan, settings, group)
+        answer = classifier.predict(scan)
+        target = classifier.classes[int(answer.argmax())]
+        told = {"model": name, "content": scan.content, "group": group, "label": scan.label or "", "predicted": target}
+        found.edits += _edits(classifier, scan, head, answer, told)
+        made, spent, rows = _explanations(classifier, scan, settings, target, group)
         found.rows += rows
         superpixels[name] = {method: made[method] for method in SHARED if method in made}
         if not made:
             continue
-        one = next(iter(made.values()))
-        target = one.predicted
         together = {method: each.evaluations for method, each in superpixels[name].items()}
         remaker = Remaker(settings, target, together)
         memories: dict[str, Memory] = {}
@@ -102,12 +107,13 @@ def judge(
         ]
         if depth.layered and classifier.white_box and classifier.layers:
             _layers(found, classifier, scan, target, remaker, group)
-        told = {"model": name, "content": scan.content, "group": group, "label": scan.label or "", "predicted": target}
         if len(methods := _real(made)) > 1:  # one method agrees with nobody
             found.agreement.append({**told, **agreement_row(methods, target, _places(scan, head))})
-        found.edits += _edits(classifier, scan, head, one, told)
         found.flips += _own_flips(classifier, scan, superpixels[name], remaker, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)
+    found.superpixels = [each for methods in superpixels.values() for each in methods.values()]
+    parts = turning.places(scan, head)
+    found.turning = [turning.where(each, parts) for each in found.superpixels]
     return found
 
 
@@ -121,7 +127,7 @@ def usable(classifier: Classifier, methods: Sequence[str]) -> list[str]:
 
 
 def _explanations(
-    classifier: Classifier, scan: Scan, settings: TrustSettings, group: str
+    classifier: Classifier, scan: Scan, settings: TrustSettings, target: str, group: str
 ) -> tuple[dict[str, Attribution], dict[str, float], list[Row]]:
     """By method, for all classes, the null explanations among them; the seconds that each took; and a failed row for
     each method that refused.
@@ -137,8 +143,7 @@ def _explanations(
             refused |= dict.fromkeys(chosen, str(error))
         spent |= dict.fromkeys(chosen, (time.perf_counter() - begun) / len(chosen))
     if made:
-        one = next(iter(made.values()))
-        made |= null_attributions(classifier, scan, one.predicted, seed=settings.seed)
+        made |= null_attributions(classifier, scan, target, seed=settings.seed)
     rows = [_refusal(classifier, scan, group, name, reason) for name, reason in refused.items()]
     return made, spent, rows
 
@@ -206,7 +211,7 @@ def _places(scan: Scan, head: Head) -> dict[str, Bool[np.ndarray, "h w"]]:
 
 
 def _edits(
-    classifier: Classifier, scan: Scan, head: Head, one: Attribution, told: Mapping[str, Any]
+    classifier: Classifier, scan: Scan, head: Head, answer: Float32[np.ndarray, " k"], told: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What the model says once a cue is gone."""
     rows = []
@@ -215,10 +220,10 @@ def _edits(
         if edited is None:
             continue
         after = classifier.predict(edited)
-        at = classifier.classes.index(one.predicted)
+        at = int(answer.argmax())
         rows.append(
             {**told, "edit": name, "after": classifier.classes[int(after.argmax())],
-             "probability": float(one.probabilities[at]), "probability_after": float(after[at])}
+             "probability": float(answer[at]), "probability_after": float(after[at])}
         )  # fmt: skip
     return rows
 

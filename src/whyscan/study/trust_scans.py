@@ -21,6 +21,10 @@ from whyscan.study.workspace import split_seed
 
 HELD_OUT = "held out"
 OUT_OF_FOLD = "out of fold"
+_WHOSE = {
+    OUT_OF_FOLD: "each judged and explained by the fold's model that did not train on it",
+    HELD_OUT: "validation, holdout and clean test",
+}
 WRONG_SHARE = 0.5
 """At most this share of a class's scans are ones that a model got wrong: there are few, and they answer question 2."""
 
@@ -62,19 +66,44 @@ def choose(
     Raises:
         BadRun: nothing is held out.
     """
-    where, pool, said = _pool(run, rows, models)
-    if not pool:
-        raise BadRun("no scan that the models did not train on", "scans held out, or `train --folds 5`", "add folds")
-    masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
-    pool = _distinct(pool, masks)
+    where, pool, said = _pool(run, catalogue, rows, models)
+    masks = _masked(catalogue)
     labels = sorted({row.label for row in pool})
     random = np.random.default_rng(seed)
     share = -(-scans // len(labels))
     columns = [_of_class([row for row in pool if row.label == label], said, masks, share, random) for label in labels]
     order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
+    drawn = (
+        "the same number of each class as far as there are so many, up to half of them wrong for one of the models, "
+        f"known tumours first, drawn with seed {seed}. So shares over all of them are not those of the data; right and "
+        "wrong are reported apart."
+    )
+    return _spoken(run, rows, where, models, order), f"{len(order)} of {len(pool)} scans ({_WHOSE[where]}), {drawn}"
+
+
+def choose_wide(
+    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str], *, scans: int, seed: int
+) -> tuple[list[Chosen], str]:
+    """Scans that none of the models was trained on, drawn from all alike, so that shares over them are the data's.
+
+    Returns and raises as `choose`.
+    """
+    where, pool, _ = _pool(run, catalogue, rows, models)
+    order = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:scans]]
+    drawn = "all that there are" if len(order) == len(pool) else f"drawn from all alike with seed {seed}"
+    said = f"{len(order)} of {len(pool)} scans ({_WHOSE[where]}), {drawn}: shares over them are those of the data."
+    return _spoken(run, rows, where, models, order), said
+
+
+def _masked(catalogue: Catalogue) -> set[str]:
+    return {entry.name for entry in catalogue.entries if entry.mask is not None}
+
+
+def _spoken(
+    run: Run, rows: Sequence[SplitRow], where: str, models: Sequence[str], order: Sequence[SplitRow]
+) -> list[Chosen]:
     speakers = {name: _speakers(run, rows, where, name) for name in models}
-    chosen = [Chosen(row, {name: speaker(row.path) for name, speaker in speakers.items()}) for row in order]
-    return chosen, _sentence(where, len(order), len(pool), seed)
+    return [Chosen(row, {name: speaker(row.path) for name, speaker in speakers.items()}) for row in order]
 
 
 def _distinct(pool: Sequence[SplitRow], masks: set[str]) -> list[SplitRow]:
@@ -87,8 +116,9 @@ def _distinct(pool: Sequence[SplitRow], masks: set[str]) -> list[SplitRow]:
 
 
 def _pool(
-    run: Run, rows: Sequence[SplitRow], models: Sequence[str]
+    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str]
 ) -> tuple[str, list[SplitRow], Sequence[Predictions]]:
+    """Where the scans come from, the scans, each content once, and what the models said of them."""
     by_path = {row.path: row for row in rows}
     try:
         said = [folds.predictions(run, name) for name in models]
@@ -100,7 +130,9 @@ def _pool(
     pool = [by_path[path] for path in said[0].paths if path in known and path in by_path]
     if where == HELD_OUT:
         pool = [row for row in pool if row.split in ("validation", "holdout", "test") and not row.leaked]
-    return where, pool, said
+    if not pool:
+        raise BadRun("no scan that the models did not train on", "scans held out, or `train --folds 5`", "add folds")
+    return where, _distinct(pool, _masked(catalogue)), said
 
 
 def _of_class(
@@ -139,16 +171,3 @@ def _speakers(run: Run, rows: Sequence[SplitRow], where: str, name: str) -> Call
         return lambda path: speakers[of[path]]
     only = Speaker(partial(checkpoint.load, run.model_folder(name)), name, lambda: rows)
     return lambda _: only
-
-
-def _sentence(where: str, scans: int, pool: int, seed: int) -> str:
-    whose = (
-        "each judged and explained by the fold's model that did not train on it"
-        if where == OUT_OF_FOLD
-        else "validation, holdout and clean test"
-    )
-    return (
-        f"{scans} of {pool} scans ({whose}), the same number of each class as far as there are so many, up to half of "
-        f"them wrong for one of the models, known tumours first, drawn with seed {seed}. So shares over all of them "
-        "are not those of the data; right and wrong are reported apart."
-    )

@@ -18,6 +18,11 @@ SHARED = ("lime", "shap")
 """Superpixel methods, which share their perturbed scans and whose signs can be compared."""
 FAMILIAR = ("gradcam", "layercam", "integrated_gradients", "lime", "shap")
 """What people show each other, and so what has to be judged, whatever the phantom benchmark found."""
+SWIFT = (
+    "gradcam", "gradcampp", "hirescam", "xgradcam", "layercam", "eigencam", "saliency", "input_x_gradient",
+    "guided_backprop", "guided_gradcam",
+)  # fmt: skip
+"""Methods that take one forward pass and at most one backward pass a class: whole data sets can be asked."""
 USUAL = (*FAMILIAR, *RECOMMENDED)
 """The familiar methods, and those that found every planted reason."""
 
@@ -33,7 +38,8 @@ class TrustSettings:
     """What is judged, and on how many scans.
 
     Localisation needs nothing but the map, faithfulness needs perturbed scans, robustness and sanity need every
-    explanation again and again: so each family has its own number of scans, drawn from the ones before it.
+    explanation again and again: so each family has its own number of scans, drawn from the ones before it. These are
+    chosen for comparisons, and half of them may be wrong. What a share of the data is, scans drawn from all alike say.
 
     Attributes:
         methods: names of `explain.methods.METHODS`.
@@ -42,6 +48,8 @@ class TrustSettings:
         layered: on how many of them Grad-CAM of every layer is measured too.
         faithful: on how many of them faithfulness is measured.
         sturdy: on how many of them robustness and sanity are measured.
+        wide: how many scans, drawn from all alike, are explained by those methods that take a pass or two (`SWIFT`),
+            and edited; localisation and tissue are measured on them.
         evaluations: perturbed scans that LIME and SHAP share, per scan and model. As many as they take by default: what
             people look at is judged. "auto" is until their strongest superpixels have settled, some four times as dear.
         masks: masked scans that RISE asks about, per scan and model; its own default too.
@@ -56,11 +64,17 @@ class TrustSettings:
     layered: int = 60
     faithful: int = 40
     sturdy: int = 6
+    wide: int = 500
     evaluations: int | Literal["auto"] = 300
     masks: int = 500
     steps: int = 64
     seed: int = 0
     engine: Engine = "fast"
+
+    @property
+    def swift(self) -> tuple[str, ...]:
+        """Those of the methods that the wide sample is asked by."""
+        return tuple(name for name in self.methods if name in SWIFT)
 
     def samples(self, method: str) -> int | Literal["auto"] | None:
         """Of one explanation, for the methods that have a budget here."""
@@ -85,7 +99,16 @@ class TrustSettings:
             raise BadInput("no method to judge", "at least one of `whyscan methods`", "add --method gradcam")
         for name in self.methods:
             find_method(name)
-        least = {"scans": 1, "layered": 0, "faithful": 0, "sturdy": 0, "evaluations": 50, "masks": 50, "steps": 1}
+        least = {
+            "scans": 1,
+            "layered": 0,
+            "faithful": 0,
+            "sturdy": 0,
+            "wide": 0,
+            "evaluations": 50,
+            "masks": 50,
+            "steps": 1,
+        }
         for name, fewest in least.items():
             value = getattr(self, name)
             if value == "auto" and name == "evaluations":

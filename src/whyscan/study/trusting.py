@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from whyscan.errors import BadModel, BadRun, BadScan
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
+from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
+from whyscan.study import turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
 from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
-from whyscan.study.trust_scans import Chosen, choose
+from whyscan.study.trust_scans import Chosen, choose, choose_wide
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.trust import aggregate, located, table
 from whyscan.trust.layering import likeness
@@ -37,16 +39,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One scan to be judged: what its rows are made from, and where they lie, without a suffix."""
+    """One scan to be judged: by what settings, what its rows are made from, and where they lie, without a suffix."""
 
     chosen: Chosen
+    settings: TrustSettings
     depth: Depth
     made_from: Mapping[str, Any]
     stem: Path
+    keeps_superpixels: bool = False
 
     @property
     def name(self) -> str:
-        return f"trust {self.stem.name}"
+        return f"trust {'wide ' if self.depth.wide else ''}{self.stem.name}"
 
 
 def trust_stage(
@@ -72,11 +76,15 @@ def trust_stage(
         BadRun: the run was not compared, or holds no scan back.
     """
     names = list(models) or _pair(run)
-    chosen, sampling = choose(run, catalogue, rows, names, scans=settings.scans, seed=settings.seed)
+    sampled, sampling = choose(run, catalogue, rows, names, scans=settings.scans, seed=settings.seed)
+    spread, wide_sampling = choose_wide(run, catalogue, rows, names, scans=settings.wide, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
     opened = _Opened()
     mistakers = Mistakers(run, catalogue, seed=settings.seed, progress=progress)
-    pieces = [_piece(run, each, number, opened, names, settings) for number, each in enumerate(chosen)]
+    pieces = [
+        *(_piece(run, each, number, opened, names, settings) for number, each in enumerate(sampled)),
+        *(_wide_piece(run, each, opened, names, settings) for each in spread if settings.swift),
+    ]
     done = [ledger.done(piece.name, piece.made_from) and piece.stem.with_suffix(".csv").is_file() for piece in pieces]
     todo = [piece for piece, kept in zip(pieces, done, strict=True) if not kept]
     clock = _clock(todo, entries, opened, names, settings, say)
@@ -92,19 +100,22 @@ def trust_stage(
             with ledger.piece(piece.name, piece.made_from):
                 found = judge(
                     {name: classifier for name, (classifier, _) in own.items()},
-                    scan, settings, piece.depth, group=piece.chosen.row.group,
+                    scan, piece.settings, piece.depth, group=piece.chosen.row.group,
                     mistaught={name: mistakers.of(*each) for name, each in own.items()},
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+                if piece.keeps_superpixels and found.superpixels:
+                    save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
             unread[piece.chosen.row.path] = str(error)
             continue
         clock.done(piece.depth, time.perf_counter() - begun)
     progress("judging explanations", len(pieces), len(pieces))
-    judged = [piece.stem for piece in pieces if piece.chosen.row.path not in unread]
+    judged = [piece for piece in pieces if piece.chosen.row.path not in unread]
     missing = [{"source": path, "reason": reason} for path, reason in unread.items()]
-    return _write(run, names, judged, opened, settings, sampling, missing)
+    told = {"settings": asdict(settings), "sampling": sampling, "wide_sampling": wide_sampling}
+    return _write(run, names, judged, opened, told, missing)
 
 
 def _read(entry: Entry) -> tuple[Scan, list[dict[str, str]]]:
@@ -122,12 +133,25 @@ def _piece(
     run: Run, chosen: Chosen, number: int, opened: _Opened, names: Sequence[str], settings: TrustSettings
 ) -> _Piece:
     depth = Depth(number < settings.layered, number < settings.faithful, number < settings.sturdy)
-    made_from = {
+    made_from = _made_from(chosen, depth, opened, names, settings)
+    stem = run.trust_path.parent / "scans" / chosen.row.content[:16]
+    return _Piece(chosen, settings, depth, made_from, stem, keeps_superpixels=number < turning.KEPT)
+
+
+def _wide_piece(run: Run, chosen: Chosen, opened: _Opened, names: Sequence[str], settings: TrustSettings) -> _Piece:
+    swift, depth = replace(settings, methods=settings.swift), Depth(wide=True)
+    made_from = _made_from(chosen, depth, opened, names, swift)
+    return _Piece(chosen, swift, depth, made_from, run.trust_path.parent / "wide" / chosen.row.content[:16])
+
+
+def _made_from(
+    chosen: Chosen, depth: Depth, opened: _Opened, names: Sequence[str], settings: TrustSettings
+) -> dict[str, Any]:
+    return {
         "models": {name: opened(chosen, name).hash for name in names}, "depth": asdict(depth),
         "settings": {key: value for key, value in asdict(settings).items() if key in _MAKING},
         "whyscan": whyscan.__version__,
     }  # fmt: skip
-    return _Piece(chosen, depth, made_from, run.trust_path.parent / "scans" / chosen.row.content[:16])
 
 
 def _clock(
@@ -184,19 +208,15 @@ class _Opened:
 def _write(
     run: Run,
     models: Sequence[str],
-    kept: Sequence[Path],
+    kept: Sequence[_Piece],
     opened: _Opened,
-    settings: TrustSettings,
-    sampling: str,
+    told: Mapping[str, Any],
     unread: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
-    if not kept:
+    rows, more = _gathered(each for each in kept if not each.depth.wide)
+    wide_rows, wide_more = _gathered(each for each in kept if each.depth.wide)
+    if not rows:
         raise BadRun("no scan could be judged", "scans that can be read", "run `whyscan audit` on the data")
-    rows = [each for stem in kept for each in table.read(stem.with_suffix(".csv"))]
-    more: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for stem in kept:
-        for name, found in files.read_json(stem.with_suffix(".json")).items():
-            more[name] += found
     audit = run.audit() or {}
     document = summarise(
         rows,
@@ -209,18 +229,33 @@ def _write(
             "edits": more["edits"],
             "likeness": _likeness(more["maps"]),
             "cues": audit.get("cues", []),
-            "settings": asdict(settings),
-            "sampling": sampling,
+            "wide_rows": wide_rows,
+            "wide_edits": wide_more["edits"],
+            **told,
         },
     )
     document["unread"] = list(unread)
-    document["masks that do not fit"] = more["masks"]
+    document["masks that do not fit"] = list(
+        {each["source"]: each for each in more["masks"] + wide_more["masks"]}.values()
+    )
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
+    table.write(run.trust_path.parent / "wide.csv", wide_rows)
     files.write_json(run.trust_path, document)
     places = located.results(document["localisation"])
     run.replace_results("trust", [*places, *aggregate.results(document["metrics"], places)])
     return document
+
+
+def _gathered(pieces: Iterable[_Piece]) -> tuple[list[table.Row], dict[str, list[dict[str, Any]]]]:
+    """The rows of all these scans, and the other tables by name."""
+    rows: list[table.Row] = []
+    more: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for piece in pieces:
+        rows += table.read(piece.stem.with_suffix(".csv"))
+        for name, found in files.read_json(piece.stem.with_suffix(".json")).items():
+            more[name] += found
+    return rows, more
 
 
 def _engines(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

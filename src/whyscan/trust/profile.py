@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -195,6 +196,10 @@ def profile(
     mine = [row for row in mine if row.method == method]
     present = list(dict.fromkeys(row.layer for row in mine))
     names = [name for name in order if name in present] if order else present
+    # the method's own layer was asked of more scans than the others, and layers are compared on the same ones
+    asked = [{row.content for row in mine if row.layer == name} for name in names]
+    everywhere = set.intersection(*asked) if asked else set()
+    mine = [row for row in mine if row.content in everywhere]
     by: dict[str, dict[str, dict[str, float]]] = {}
     for metric in PROFILES:
         for layer in names:
@@ -204,8 +209,7 @@ def profile(
     for each in likeness:
         if each["model"] == model and each["layer"] in names and each["value"] is not None:
             by.setdefault(LIKENESS, {}).setdefault(str(each["layer"]), {})[str(each["content"])] = float(each["value"])
-    reasons: dict[str, int] = {}
-    for row in mine:
-        if row.metric == BLANK and row.value == 1.0 and row.reason:
-            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    # of its own layer a method has two rows: one for itself, and one among all layers
+    why = {(row.layer, row.content): row.reason for row in mine if row.metric == BLANK and row.value == 1.0}
+    reasons = Counter(reason for reason in why.values() if reason)
     return Profile(model, names, by, {row.content: row.group for row in mine}, reasons)

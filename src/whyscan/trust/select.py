@@ -43,17 +43,14 @@ def predictions(rows: Iterable[Row]) -> dict[tuple[str, str], Told]:
 
 
 def main_layers(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """The layer that a (model, method) is judged by: where it was asked on most scans, of equals the deepest.
+    """The layer that a (model, method) is judged by: its own, the one that was asked most.
 
-    Layers come shallow to deep in the table. A method without layers has "".
+    Whatever is asked of all layers is some of what is asked of the method's own. A method without layers has "".
     """
-    scans: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(dict)
+    asked: dict[tuple[str, str], dict[str, set[tuple[str, str, str]]]] = defaultdict(dict)
     for row in rows:
-        scans[row.model, row.method].setdefault(row.layer, set()).add(row.content)
-    return {
-        key: max(enumerate(layers.items()), key=lambda item: (len(item[1][1]), item[0]))[1][0]
-        for key, layers in scans.items()
-    }
+        asked[row.model, row.method].setdefault(row.layer, set()).add((row.content, row.metric, row.within))
+    return {key: max(layers, key=lambda layer: len(layers[layer])) for key, layers in asked.items()}
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:

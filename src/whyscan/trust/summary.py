@@ -21,6 +21,7 @@ from whyscan.trust.questions.looks import looks
 from whyscan.trust.table import Row
 from whyscan.trust.verdict import Judged, explained, judged
 from whyscan.trust.versus import versus
+from whyscan.trust.wide import wide
 
 GRADES = ("recommended", "use with care", "fails")
 _HEADS = {"recommended": "Recommended", "use with care": "To be used with care", "fails": "Failing"}
@@ -33,7 +34,8 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         rows: the long table.
         extras: all optional. best, weak: names of models. layers: each model's layers, shallow to deep. flips,
             agreement, edits, likeness: tables as the questions 4, 5, 6 and 3 want them. cues: the audit's. attested:
-            what people attested, by guideline. settings, sampling: kept as they are, for the reader.
+            what people attested, by guideline. settings, sampling: kept as they are, for the reader. wide_rows,
+            wide_edits, wide_sampling: the same of scans drawn from all alike.
     """
     more = extras or {}
     best, weak = more.get("best"), more.get("weak")
@@ -48,11 +50,12 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         layers(rows, best, weak, more.get("layers"), more.get("likeness") or ()),
         flips(more.get("flips") or ()),
         agreement(rows, more.get("agreement") or (), best),
-        cues(more.get("edits") or (), more.get("cues") or (), best),
+        cues(more.get("wide_edits") or more.get("edits") or (), more.get("cues") or (), best),
         guidelines(card),
     )
     grade, headline = _headline(methods, best)
     means = aggregate(rows)
+    wide_rows = more.get("wide_rows") or ()
     document = {
         "headline": headline,
         "grade": grade,
@@ -77,6 +80,7 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "thresholds": {name: asdict(each) for name, each in thresholds.THRESHOLDS.items()},
         "settings": more.get("settings"),
         "sampling": more.get("sampling"),
+        "wide": wide(wide_rows, best, weak, more.get("wide_sampling")) if wide_rows else None,
     }
     return dict(plain(document))
 
