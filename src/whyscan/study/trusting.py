@@ -30,10 +30,9 @@ from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
 from whyscan.study.trust_scans import Chosen, choose, choose_wide
 from whyscan.study.trust_settings import TrustSettings
-from whyscan.trust import attested, table
+from whyscan.trust import aggregate, attested, located, table
 from whyscan.trust.attestable import SCORECARD
 from whyscan.trust.layering import likeness
-from whyscan.trust.located import results
 from whyscan.trust.summary import summarise
 
 Say = Callable[[str], None]
@@ -245,7 +244,8 @@ def _write(
     table.write(run.trust_path.parent / "table.csv", rows)
     table.write(run.trust_path.parent / "wide.csv", wide_rows)
     files.write_json(run.trust_path, document)
-    run.replace_results("trust", results(document["localisation"]))
+    places = located.results(document["localisation"])
+    run.replace_results("trust", [*places, *aggregate.results(document["metrics"], places)])
     return document
 
 

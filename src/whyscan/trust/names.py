@@ -51,6 +51,22 @@ _SAID = {
     "tissue: border": "share of weight on skull and scalp",
     "tissue: background": "share of weight outside the head",
 }
+_LABELS = {
+    AUC: "AUC",
+    "iou": "IoU",
+    "iou at half": "IoU at half",
+    DISCRIMINATIVE: "Class discriminativeness",
+    "tissue: tumour": "Tumour",
+    "tissue: brain": "Brain",
+    "tissue: border": "Skull and scalp",
+    "tissue: background": "Outside the head",
+    DELETION: "Deletion AUC",
+    INSERTION: "Insertion AUC",
+    ROAD: "ROAD",
+    "aopc": "AOPC",
+    "local lipschitz": "Local Lipschitz",
+    NEGATIVE: "Negative weight in lesion",
+}
 _NULLS = {
     "edges": "an edge detector",
     "random": "a map drawn by lot",
@@ -67,6 +83,11 @@ def tissue(name: str) -> str:
 def said(metric: str) -> str:
     """What a metric measures, for readers; its name where it has no other."""
     return _SAID.get(metric, metric)
+
+
+def label(metric: str) -> str:
+    """The head of a metric's column."""
+    return _LABELS.get(metric, metric[:1].upper() + metric[1:])
 
 
 def title(method: str) -> str:

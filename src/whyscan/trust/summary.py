@@ -8,6 +8,7 @@ from typing import Any
 
 from whyscan.explain.recommended import misses
 from whyscan.trust import names, select, thresholds
+from whyscan.trust.aggregate import aggregate, legend
 from whyscan.trust.answer import plain
 from whyscan.trust.located import located
 from whyscan.trust.questions.agreement import agreement
@@ -59,6 +60,7 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         guidelines(card),
     )
     grade, headline = _headline(methods, best)
+    means = aggregate(rows)
     wide_rows = more.get("wide_rows") or ()
     document = {
         "headline": headline,
@@ -77,6 +79,8 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "explanations": [asdict(each) for each in explained(select.main_rows(rows))],
         "comparisons": [asdict(each) for each in versus(rows, best)],
         "localisation": [asdict(each) for each in located(rows)],
+        "metrics": [asdict(each) for each in means],
+        "legend": legend(means),
         "questions": [each.row() for each in answers],
         "scorecard": [asdict(each) for each in card],
         "thresholds": {name: asdict(each) for name, each in thresholds.THRESHOLDS.items()},

@@ -53,6 +53,8 @@ PEOPLE = {
 }  # fmt: skip
 """By key: the guideline, what is asked, and what people have to do: no figure answers these."""
 
+_GRADES = {"recommended": "recommended", "use with care": "to be used with care", "fails": "failing"}
+
 
 def scorecard(
     rows: Sequence[Row], methods: Sequence[Judged], errors: Answer, attested: Mapping[str, Statement] | None = None
@@ -123,11 +125,9 @@ def _truthful(methods: Sequence[Judged]) -> Entry:
     measured = [each for each in methods if any(any(w in line.name for w in wanted) for line in each.evidence)]
     if not measured:
         return Entry("G3", "Truthfulness", asks, "missing", "Neither faithfulness nor sanity was measured.")
-    count = {
-        grade: sum(each.grade == grade for each in measured) for grade in ("recommended", "use with care", "fails")
-    }
-    text = ", ".join(f"{n} {grade}" for grade, n in count.items() if n)
-    return Entry("G3", "Truthfulness", asks, "measured", f"Of {len(measured)} methods on models: {text}.")
+    count = {grade: sum(each.grade == grade for each in measured) for grade in _GRADES}
+    text = ", ".join(f"{n} {_GRADES[grade]}" for grade, n in count.items() if n)
+    return Entry("G3", "Truthfulness", asks, "measured", f"Of {len(measured)} pairs of a method and a model: {text}.")
 
 
 _ALONE, _ADDED = "AUROC for an error, metrics with a mask alone", "AUROC for an error, added by metrics with a mask"
