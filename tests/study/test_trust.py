@@ -18,6 +18,7 @@ from whyscan.data.split import SplitRow
 from whyscan.errors import BadInput, BadModel, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
+from whyscan.records.attribution import load_all
 from whyscan.study import trust_scan
 from whyscan.study.trust_scan import Depth, judge, usable
 from whyscan.study.trust_scans import _distinct
@@ -75,6 +76,10 @@ def test_the_other_tables(judged) -> None:
     assert {row["kind"] for row in judged.flips} == {"models", "classes", "seeds"}
     assert {row["model"] for row in judged.agreement} == {"best", "weak"}
     assert {row["edit"] for row in judged.edits} >= {"skull", "background"}
+    assert {(row["model"], row["method"]) for row in judged.turning} == {("best", "lime"), ("weak", "lime")}
+    assert [len(each.weights[0]) for each in judged.superpixels] == [
+        len(row["places"]["tumour"]) for row in judged.turning
+    ]
     json.dumps(judged.document(), allow_nan=False)
 
 
@@ -169,8 +174,11 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
     assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")
     before = (out / "trust" / "table.csv").read_bytes()
+    pictures = {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
+    assert len(pictures) == 6 and all({each.method for each in load_all(path)} == {"lime"} for path in pictures)
     said.clear()
     again = whyscan.trust(out, settings=settings, say=said.append)
+    assert pictures == {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
     assert not said and again == first
     assert (out / "trust" / "table.csv").read_bytes() == before
     predictions = whyscan.Run.open(out).predictions("small_resnet")

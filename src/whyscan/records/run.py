@@ -33,6 +33,7 @@ class Run:
     explain/index.json       the gallery: which scans, which files
     shortcut/shortcut.json   the check of a planted cue, where there is one
     trust/table.csv          every measured value of every explanation
+    trust/scans/             the same scan by scan; of a few scans also the explanations by superpixels
     trust/summary.json       what is made of it: verdicts and the answers to the questions
     results.csv              every measured figure, tidy
     report.html

@@ -22,6 +22,7 @@ from whyscan.models.compiled import Judge
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
 from whyscan.records.geometry import resize
+from whyscan.study import turning
 from whyscan.study.trust_again import Remaker
 from whyscan.study.trust_cost import Depth
 from whyscan.study.trust_settings import SHARED, TrustSettings, rounds
@@ -48,12 +49,14 @@ class Judgement:
     edits: list[dict[str, Any]] = field(default_factory=list)
     maps: list[dict[str, Any]] = field(default_factory=list)
     engines: list[dict[str, Any]] = field(default_factory=list)
+    turning: list[dict[str, Any]] = field(default_factory=list)
+    superpixels: list[Attribution] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
-        """All but the rows, for JSON."""
+        """All but the rows and the explanations, for JSON."""
         return {
             "flips": self.flips, "agreement": self.agreement, "edits": self.edits, "maps": self.maps,
-            "engines": self.engines,
+            "engines": self.engines, "turning": self.turning,
         }  # fmt: skip
 
 
@@ -108,6 +111,9 @@ def judge(
         found.edits += _edits(classifier, scan, head, one, told)
         found.flips += _own_flips(classifier, scan, superpixels[name], remaker, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)
+    found.superpixels = [each for methods in superpixels.values() for each in methods.values()]
+    parts = turning.places(scan, head)
+    found.turning = [turning.where(each, parts) for each in found.superpixels]
     return found
 
 

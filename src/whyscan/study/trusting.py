@@ -20,7 +20,9 @@ from whyscan.errors import BadModel, BadRun, BadScan
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
+from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
+from whyscan.study import turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
@@ -98,6 +100,8 @@ def trust_stage(
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+                if number < turning.KEPT and found.superpixels:
+                    save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
             unread[piece.chosen.row.path] = str(error)
             continue
