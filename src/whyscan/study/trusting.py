@@ -22,7 +22,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
-from whyscan.study import turning
+from whyscan.study import turned, turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
@@ -100,6 +100,7 @@ def trust_stage(
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+                piece.stem.with_suffix(".npz").unlink(missing_ok=True)  # those of an earlier call, of other models
                 if number < turning.KEPT and found.superpixels:
                     save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
@@ -220,6 +221,7 @@ def _write(
     )
     document["unread"] = list(unread)
     document["masks that do not fit"] = more["masks"]
+    document["turned"] = turned.shown(kept, models, more["turning"], more["flips"])
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     files.write_json(run.trust_path, document)
