@@ -182,6 +182,7 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
     assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")
     before = (out / "trust" / "table.csv").read_bytes()
+    assert len(first["turned"]["scans"]) == 6 and "Between classes" in (out / "report.html").read_text()
     pictures = {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
     assert len(pictures) == 6 and all({each.method for each in load_all(path)} == {"lime"} for path in pictures)
     said.clear()

@@ -392,7 +392,8 @@ def trust(
     console.say(found["headline"], "")
     for each in found["questions"]:
         told = each["sentence"].replace("\n", "\n   ")
-        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['short']}", f"   {told}")
+        words = ", ".join(f"{half} {word}" for half, word in each["badges"]) or each["verdict"]
+        console.say(f"{each['number']}. {each['question']}", f"   {words}: {each['short']}", f"   {told}")
     console.say("", f"table:  {run / 'trust' / 'table.csv'}", f"report: {run / 'report.html'}")
     if check:
         console.say(f"left for people to say: {run / 'trust' / 'attest.template.json'}")

@@ -64,8 +64,7 @@ def headline(document: Mapping[str, Any]) -> dict[str, Any]:
             (
                 int(each["number"]),
                 str(each["question"]),
-                str(each["verdict"]),
-                WORDS.get(str(each["verdict"]), "note"),
+                _badges(each),
                 private(str(each.get("short") or "")),
             )
             for each in document.get("questions") or []
@@ -154,7 +153,7 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "number": int(each["number"]),
         "question": str(each["question"]),
         "verdict": str(each["verdict"]),
-        "level": WORDS.get(str(each["verdict"]), "note"),
+        "badges": _badges(each),
         "short": private(str(each.get("short") or "")),
         "lines": private(str(each["sentence"])).split("\n"),
         "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
@@ -163,6 +162,13 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
     }
+
+
+def _badges(each: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(level, text): the answer's word, or one for each half of a question that asks two things."""
+    halves = each.get("badges") or []
+    told = [(str(word), f"{half}: {word}") for half, word in halves] or [(str(each["verdict"]), str(each["verdict"]))]
+    return [(WORDS.get(word, "note"), text) for word, text in told]
 
 
 def _card(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
-from whyscan.study import attesting, turning
+from whyscan.study import attesting, turned, turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
@@ -106,6 +106,7 @@ def trust_stage(
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+                piece.stem.with_suffix(".npz").unlink(missing_ok=True)  # those of an earlier call, of other models
                 if piece.keeps_superpixels and found.superpixels:
                     save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
@@ -240,6 +241,8 @@ def _write(
     document["masks that do not fit"] = list(
         {each["source"]: each for each in more["masks"] + wide_more["masks"]}.values()
     )
+    stems = [each.stem for each in kept if not each.depth.wide]
+    document["turned"] = turned.shown(stems, models, more["turning"], more["flips"])
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     table.write(run.trust_path.parent / "wide.csv", wide_rows)
