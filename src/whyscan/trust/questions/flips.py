@@ -16,8 +16,8 @@ NUMBER = 4
 QUESTION = "Do superpixels turn from positive to negative between two models, or two classes, and which?"
 KINDS = {"models": "between models", "classes": "between classes", "seeds": "between seeds of one model"}
 NOTES = (
-    "Only superpixels whose sign is clear in both explanations count; shares are of their area. The tests are corrected "
-    "for their number (Holm).",
+    "Only superpixels whose sign is clear in both explanations count; shares are of their area. The tests "
+    "are corrected for their number (Holm).",
     "What is expected: the same model that explains the same class with another seed asks the same question twice, so "
     "nothing should turn; what does is chance, and 'more than chance' means more than that. Two explanations that had "
     "nothing to do with each other, with as many positive as negative signs, would turn a quarter of the area from "
