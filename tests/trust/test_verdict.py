@@ -171,7 +171,17 @@ def test_nothing_fails_that_could_as_well_pass(n, values, said):
 def test_signs_that_differ_between_scans_do_not_cancel():
     """The same map, now as it is and now turned round: of the scan, not of the model."""
     found = grades(sturdy(planted.rows(), 6, **{"randomisation similarity": (0.9, -0.9)}))[BEST, "lime"]
-    assert found.grade == "fails" and "0.90 [0.90, 0.90]" in found.reasons[0]
+    assert found.grade == "fails" and "0.90 the same on every scan" in found.reasons[0]
+
+
+def test_what_is_the_same_on_every_scan_needs_no_spread():
+    """Where nothing is drawn another seed gives the same map: no interval, and no doubt."""
+    for value, n, grade in ((1.0, 6, "recommended"), (1.0, 5, "use with care"), (0.3, 6, "use with care")):
+        found = grades(sturdy(planted.rows(), n, **{"seed agreement": (value,)}))[BEST, "lime"]
+        assert found.grade == grade, found.reasons
+        (line,) = (each for each in found.evidence if each.name == "seed agreement")
+        assert (line.low, line.reason) == (None, "the same on every scan")
+    assert found.reasons[0].startswith("unstable: agreement between seeds 0.30 the same on every scan, all below")
 
 
 def test_a_map_that_turns_with_the_scan_fails_and_one_that_hangs_on_the_seed_asks_for_care():

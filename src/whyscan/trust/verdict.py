@@ -113,10 +113,15 @@ def _share(what: str, hits: Sequence[tuple[str, bool]]) -> Finding:
 
 
 def _side(line: Finding, limit: float, bad: Literal["above", "below"]) -> Side:
-    """On which side of the limit the whole interval lies; at the limit is good."""
-    if line.low is None or line.high is None or (line.n or 0) < thresholds.FEWEST.value:
+    """On which side of the limit the whole interval lies; at the limit is good.
+
+    Figures that are the same on every scan have no spread to make an interval of (another seed changes nothing where
+    nothing is drawn). That so many groups all lie on one side of the limit is then what is sure, by the sign test.
+    """
+    low, high = (line.value, line.value) if line.reason == _SAME else (line.low, line.high)
+    if low is None or high is None or (line.n or 0) < thresholds.FEWEST.value:
         return "few"
-    all_, any_ = (line.low > limit, line.high > limit) if bad == "above" else (line.high < limit, line.low < limit)
+    all_, any_ = (low > limit, high > limit) if bad == "above" else (high < limit, low < limit)
     return "bad" if all_ else "unsure" if any_ else "good"
 
 
@@ -141,9 +146,14 @@ def _level(mine: Sequence[Row], rule: Rule, method: str) -> Finding | None:
     numbers, of = np.array(list(found.values())), [groups[scan] for scan in found]
     least, most = range_of(rule.metric)
     within = (0, most) if rule.unsigned else (least, most)
-    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=within)
     name = f"{rule.metric}, of either sign" if rule.unsigned else rule.metric
+    if len(numbers) > 1 and np.isclose(numbers, numbers.mean()).all():
+        return Finding(name, float(numbers.mean()), n=len(set(of)), reason=_SAME)
+    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=within)
     return Finding(name, float(numbers.mean()), answer.number(low), answer.number(high), len(set(of)))
+
+
+_SAME = "the same on every scan"
 
 
 def _held(
@@ -162,7 +172,7 @@ def _held(
             continue
         lines.append(line)
         side = _side(line, rule.limit, rule.side)
-        told = f"{what} {answer.minus(f'{line.value:.2f}')} {answer.between(line.low, line.high)}"
+        told = f"{what} {answer.minus(f'{line.value:.2f}')} {line.reason or answer.between(line.low, line.high)}"
         answers = [each for one in found if (each := one.broken(rule)) is not None]
         if side == "few":
             fewest.append(line.n or 0)
