@@ -47,6 +47,7 @@ def main() -> None:
     ]
     if runs[0].trust_path.is_file():
         sections.append(("Trust", trust_table(runs[0])))
+        sections += metric_tables(files.read_json(runs[0].trust_path))
     print("\n\n".join(f"### {title}\n\n{table}" for title, table in sections))
 
 
@@ -57,11 +58,69 @@ def trust_table(run: Run) -> str:
     lines = []
     for each in judged:
         found = {line["name"]: line for line in each["evidence"]}
-        states = ", ".join(f"{count} {state}" for state, count in each["states"].items())
+        shares = "; ".join(each["shares"])
         lines.append(
-            [each["model"], each["method"], each["grade"], states, *(_trusted(found.get(name)) for name in columns)]
+            [each["model"], each["method"], each["grade"], shares, *(_trusted(found.get(name)) for name in columns)]
         )
     return markdown(["model", "method", "verdict", "explanations", *columns], lines)
+
+
+def metric_tables(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every metric of every method, a table for each family and place; methods first, then what knows nothing."""
+    legend, found = document.get("legend", {}), document.get("metrics", [])
+    tables = []
+    for family, within in dict.fromkeys((each["family"], each["within"]) for each in found):
+        mine = [each for each in found if (each["family"], each["within"]) == (family, within)]
+        metrics = list(dict.fromkeys(each["metric"] for each in mine))
+        of = {(each["model"], each["method"], each["metric"]): each for each in mine}
+        keys = sorted(dict.fromkeys((model, method) for model, method, _ in of), key=lambda key: _null(key[1]))
+        models = list(dict.fromkeys(each["model"] for each in found))
+        lines = [
+            [*key, *(_metric(of[(*key, metric)], legend[metric]["unit"]) for metric in metrics)]
+            for model in models
+            for key in keys
+            if key[0] == model
+        ]
+        where = ", inside the head only" if within == "head" else ""
+        table = markdown(["model", "method", *(_column(metric, legend, mine) for metric in metrics)], lines)
+        tables.append((f"Trust: {family}{where}", f"{table}\n\n{_notes(metrics, legend)}"))
+    return tables
+
+
+def _null(method: str) -> bool:
+    return method.startswith("null: ")
+
+
+def _column(metric: str, legend: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The name, which way is better, and how many groups of scans the figures rest on."""
+    counts = sorted({each["groups"] for each in rows if each["metric"] == metric and each["value"] is not None})
+    groups = f"; n = {' to '.join(str(n) for n in (counts[:1] + counts[1:][-1:]))}" if counts else ""
+    return f"{legend[metric]['label']} ({legend[metric]['better']}{groups})"
+
+
+def _metric(row: Mapping[str, Any], unit: str) -> str:
+    """A mean with its interval, and with what an even spread would get."""
+    if row["value"] is None:
+        return f"not measured: {row['reason']}"
+    put = _rough if unit in ("evaluations", "seconds", "per brightness") else _short
+    value, low, high, chance = (
+        None if row[key] is None else put(row[key]) for key in ("value", "low", "high", "chance")
+    )
+    ends = "" if low is None or high is None else f" [{low}, {high}]"
+    beside = "" if chance is None or _null(row["method"]) else f", chance {chance}"
+    return f"{value}{ends}{beside}".replace("-", "\N{MINUS SIGN}")
+
+
+def _short(number: float) -> str:
+    return f"{round(number, 2) + 0:.2f}"  # no minus before a zero
+
+
+def _rough(number: float) -> str:
+    return f"{number:,.3g}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
+def _notes(metrics: Sequence[str], legend: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {legend[name]['label']}: {legend[name]['title']}" for name in metrics)
 
 
 def _trusted(line: Mapping[str, Any] | None) -> str:

@@ -42,7 +42,8 @@ def document():
     ]  # fmt: skip
     methods = [
         {"model": "strong", "method": name, "title": name.upper(), "grade": grade, "misses": missed, "reasons": reasons,
-         "evidence": [line], "states": {"usable": 3, "blank": 2}}
+         "evidence": [line], "states": {"usable": 3, "blank": 2},
+         "shares": ["3 of 4 asked about everything are usable", "blank: 2 of 9 asked"]}
         for name, grade, missed, reasons in (("lime", "fails", ["lesion"], ["fails sanity: 0.9", "and unstable"]),
                                              ("rise", "recommended", [], []), ("own", "use with care", None, ["x"]))
     ]  # fmt: skip
@@ -95,7 +96,8 @@ def test_methods_stand_by_grade_with_what_they_miss_on_phantoms(report):
     table = report[report.index("<h4>strong</h4>") : report.index("the figures behind these verdicts")]
     assert table.index("recommended") < table.index("use with care") < table.index("fails")
     assert ">none<" in table and ">lesion<" in table and ">not asked<" in table
-    assert "<li>fails sanity: 0.9</li><li>and unstable</li>" in table and "2 blank" in table
+    assert "<li>fails sanity: 0.9</li><li>and unstable</li>" in table
+    assert "3 of 4 asked about everything are usable" in table and "blank: 2 of 9 asked" in table
 
 
 def test_where_the_maps_lie_is_a_table_with_chance_and_the_nulls_last(report):

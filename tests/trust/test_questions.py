@@ -174,12 +174,28 @@ def test_flips_and_agreement_are_corrected_within_the_question(monkeypatch):
 
 def test_flips():
     found = flips(planted.flips())
-    assert found.verdict == "yes" and "of the tumour's area 30 %" in found.sentence and "seeds" in found.sentence
+    assert found.verdict == "yes" and "of the tumour's area 30 % [30, 31]" in found.sentence
+    assert "(of the brain's 15 % [15, 15])" in found.sentence
+    assert "between two seeds of one model explaining the same class: 5 % [4, 6] in LIME." in found.sentence
     assert flips(planted.flips(lost=0.05)).verdict == "no"
     assert flips(planted.flips(n=4)).verdict == "too few to tell"
     without = [row for row in planted.flips() if row["kind"] == "models"]
     assert flips(without).verdict == "yes"
+    assert found.badges == (("models", "yes"),)
+    assert "nothing should turn" in " ".join(found.notes)
     assert flips([]).verdict == flips([{**without[0], "lost": None}]).verdict == "not measured"
+
+
+def test_yes_between_classes_is_no_yes_between_models():
+    classes = [{**row, "kind": "classes", "a": "likeliest", "b": "second"} for row in planted.flips()
+               if row["kind"] == "models"]  # fmt: skip
+    few = [row for row in planted.flips(n=4) if row["kind"] == "models"]
+    found = flips([*few, *classes, *[row for row in planted.flips() if row["kind"] == "seeds"]])
+    assert found.badges == (("models", "too few to tell"), ("classes", "yes"))
+    assert found.verdict == "too few to tell"
+    still = [row for row in planted.flips(lost=0.05) if row["kind"] == "models"]
+    found = flips([*still, *classes, *[row for row in planted.flips() if row["kind"] == "seeds"]])
+    assert found.badges == (("models", "no"), ("classes", "yes")) and found.verdict == "yes"
 
 
 def test_agreement():

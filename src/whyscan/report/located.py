@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whyscan.report import cells
+from whyscan.report.cells import Column
 from whyscan.report.words import Figure
 
 ENERGY = "energy in lesion"
@@ -19,34 +21,46 @@ OUTCOMES = {"all": "All", "right": "Right", "wrong": "Wrong"}
 NULL = "null: "
 
 Key = tuple[str, str, str]
+"""(metric, outcome, label): what a column is of."""
 
 
-def tables(places: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Of each model: heads, rows (method, whether it knows nothing of the model, cells), and other figures likewise."""
+def tables(places: Sequence[Mapping[str, Any]], titles: Mapping[str, str], *, fewest: int = 0) -> list[dict[str, Any]]:
+    """Of each model: heads, rows (method, whether it knows nothing of the model, cells), and other figures likewise.
+
+    Args:
+        fewest: groups below which nothing can be told.
+    """
     of = {model: [each for each in places if each["model"] == model] for model in _names(places, "model")}
-    return [_table(model, mine, titles) for model, mine in of.items()]
+    return [_table(model, mine, titles, fewest) for model, mine in of.items()]
 
 
-def _table(model: str, mine: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, Any]:
-    by = {(str(each["method"]), str(each["outcome"]), str(each["label"]), str(each["metric"])): each for each in mine}
-    methods = sorted(_names(mine, "method"), key=lambda name: name.startswith(NULL))  # the nulls last
+def _table(model: str, mine: Sequence[Mapping[str, Any]], titles: Mapping[str, str], fewest: int) -> dict[str, Any]:
     labels = [label for label in _names(mine, "label") if label != "all"]
-    cells = [(outcome, "all") for outcome in OUTCOMES] + [("all", label) for label in labels]
-    chance = [by.get((methods[0], outcome, label, ENERGY)) for outcome, label in cells]
-    rows = [(titles.get(method, method), method, method.startswith(NULL)) for method in methods]
+    shares = [(ENERGY, outcome, "all") for outcome in OUTCOMES] + [(ENERGY, "all", label) for label in labels]
+    further = [(metric, "all", "all") for metric in FURTHER]
     return {
         "model": model,
         "heads": [*(f"{head} predictions" for head in OUTCOMES.values()), *labels],
-        "groups": [_groups(each) for each in chance],
-        "chance": [_chance(each) for each in chance],
+        **_rows(mine, shares, titles, fewest),
+        "further": {"heads": list(FURTHER.values()), **_rows(mine, further, titles, fewest)},
+    }
+
+
+def _rows(
+    mine: Sequence[Mapping[str, Any]], keys: Sequence[Key], titles: Mapping[str, str], fewest: int
+) -> dict[str, Any]:
+    by = {(str(each["method"]), *(str(each[name]) for name in ("metric", "outcome", "label"))): each for each in mine}
+    methods = sorted(_names(mine, "method"), key=lambda name: name.startswith(NULL))  # the nulls last
+    columns = {key: _column([by.get((name, *key)) for name in methods], key, fewest) for key in keys}
+    return {
+        "columns": list(columns.values()),
         "rows": [
-            (title, null, [_cell(by.get((method, *cell, ENERGY)), share=True) for cell in cells])
-            for title, method, null in rows
-        ],
-        "further": list(FURTHER.values()),
-        "others": [
-            (title, null, [_cell(by.get((method, "all", "all", each)), share=each != "auc") for each in FURTHER])
-            for title, method, null in rows
+            (
+                titles.get(name, name),
+                name.startswith(NULL),
+                [_cell(by.get((name, *key)), shared, key) for key, shared in columns.items()],
+            )
+            for name in methods
         ],
     }
 
@@ -55,21 +69,13 @@ def _names(places: Sequence[Mapping[str, Any]], key: str) -> list[str]:
     return list(dict.fromkeys(str(each[key]) for each in places))
 
 
-def _groups(place: Mapping[str, Any] | None) -> str:
-    return "–" if place is None else str(place["n"])
+def _put(key: Key) -> tuple[cells.Put, str]:
+    return (cells.plain, "") if key[0] == "auc" else (cells.share, " %")
 
 
-def _chance(place: Mapping[str, Any] | None) -> str:
-    return "–" if place is None or place["chance"] is None else f"{100 * place['chance']:.1f} %"
+def _column(found: Sequence[Mapping[str, Any] | None], key: Key, fewest: int) -> Column:
+    return cells.column(found, *_put(key), n="n", fewest=fewest)
 
 
-def _cell(place: Mapping[str, Any] | None, *, share: bool) -> Figure:
-    if place is None:
-        return Figure("–", measured=False)
-    value, low, high = (place[name] for name in ("value", "low", "high"))
-    ends = "" if low is None or high is None else f"{_text(low, share)} to {_text(high, share)}"
-    return Figure(f"{_text(value, share)}{' %' if share else ''}", ends)
-
-
-def _text(number: float, share: bool) -> str:
-    return f"{100 * number:.1f}" if share else f"{number:.2f}"
+def _cell(place: Mapping[str, Any] | None, shared: Column, key: Key) -> Figure:
+    return cells.cell(place, shared, *_put(key), n="n")

@@ -30,6 +30,7 @@ class Picture:
         src: a data: URI.
         alt: what a screen reader says.
         note: what stands below it, or "".
+        key: which explanation it is of, as `key_of` names it; empty where it is of none.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Picture:
     src: str
     alt: str
     note: str = ""
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def heat(attribution: Attribution, target: str, *, end: float, size: int = PANEL
     method = words.METHODS.get(attribution.method, attribution.method)
     layer = f", layer {attribution.layer}" if attribution.layer else ""
     alt = f"{method}{layer}, {attribution.model}. {title}"
-    return Picture(target, title, encode(image), alt, blank(attribution, target))
+    return Picture(target, title, encode(image), alt, blank(attribution, target), key_of(attribution, target))
 
 
 def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
@@ -103,7 +105,12 @@ def superpixels(attribution: Attribution, target: str, *, top: int) -> Picture:
     image = drawing.outlined(image)
     title = attribution.title(target)
     alt = f"Strongest superpixels, green for, magenta against, {attribution.model}. {title}"
-    return Picture(target, title, encode(image), alt, blank(attribution, target))
+    return Picture(target, title, encode(image), alt, blank(attribution, target), key_of(attribution, target))
+
+
+def key_of(attribution: Attribution, target: str) -> tuple[str, ...]:
+    """What tells one explanation from every other of a run."""
+    return attribution.model, attribution.method, attribution.layer or "", attribution.scan, target
 
 
 def scan(attribution: Attribution) -> Picture:

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from whyscan.render import charts, figures
-from whyscan.report import located
+from whyscan.report import located, metrics
 from whyscan.report.words import Figure, p_value, private
 
 GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
 WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
 """An answer is no merit: yes and no have one colour. What is missing has another."""
-STATES = ("blank", "constant", "fails sanity", "unstable", "off-tissue", "not converged", "not measured")
-"""What can be wrong with an explanation, worst first."""
+
+LEVELS = {"usable": "ok", "usable as far as asked": "note", "blank": "fail", "constant": "fail", "fails sanity": "fail"}
+"""How bad a state is; the others ask for care."""
+SAMPLED = ("lime", "shap")
+"""Methods whose evaluations `--samples` sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The verdict on one explanation, as a badge: its colour, its words, and what it means."""
+
+    level: str
+    text: str
+    why: str
 
 
 def section(document: Mapping[str, Any]) -> dict[str, Any]:
     """trust/summary.json as what the template shows."""
+    titles = document.get("titles") or {}
+    fewest = int(((document.get("thresholds") or {}).get("fewest groups") or {}).get("value") or 0)
     return {
         **headline(document),
+        "fewest": fewest,
         "scans": document.get("scans", 0),
         "groups": document.get("groups", 0),
         "sampling": private(str(document.get("sampling") or "")),
@@ -30,7 +46,10 @@ def section(document: Mapping[str, Any]) -> dict[str, Any]:
         "nulls": [str(name) for name in document.get("nulls") or []],
         "failed": [{**each, "reason": private(str(each.get("reason", "")))} for each in document.get("failed") or []],
         "comparisons": [_comparison(each) for each in document.get("comparisons") or []],
-        "places": located.tables(document.get("localisation") or [], document.get("titles") or {}),
+        "places": located.tables(document.get("localisation") or [], titles, fewest=fewest),
+        "families": metrics.families(
+            document.get("metrics") or [], document.get("legend") or {}, titles, fewest=fewest
+        ),
         "questions": [_question(each) for each in document.get("questions") or []],
         "thresholds": [(name, each) for name, each in (document.get("thresholds") or {}).items()],
     }
@@ -45,8 +64,7 @@ def headline(document: Mapping[str, Any]) -> dict[str, Any]:
             (
                 int(each["number"]),
                 str(each["question"]),
-                str(each["verdict"]),
-                WORDS.get(str(each["verdict"]), "note"),
+                _badges(each),
                 private(str(each.get("short") or "")),
             )
             for each in document.get("questions") or []
@@ -56,7 +74,8 @@ def headline(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _models(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each model's methods, the best grade first."""
-    methods = [_method(each) for each in document.get("methods") or []]
+    spent = (document.get("settings") or {}).get("evaluations")
+    methods = [_method(each, spent) for each in document.get("methods") or []]
     order = list(GRADES)
     names = list(dict.fromkeys(each["model"] for each in methods))
     return [
@@ -66,7 +85,7 @@ def _models(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _method(each: Mapping[str, Any]) -> dict[str, Any]:
+def _method(each: Mapping[str, Any], spent: object) -> dict[str, Any]:
     states = each.get("states") or {}
     misses = each.get("misses")
     return {
@@ -76,12 +95,46 @@ def _method(each: Mapping[str, Any]) -> dict[str, Any]:
         "grade": str(each["grade"]),
         "level": GRADES.get(str(each["grade"]), "note"),
         "reasons": [str(reason) for reason in each.get("reasons") or []],
-        "usable": int(states.get("usable", 0)),
-        "all": sum(int(n) for n in states.values()),
-        "states": [f"{states[state]} {state}" for state in STATES if states.get(state)],
+        "shares": [str(share) for share in each.get("shares") or []],
+        "remedy": _remedy(str(each["method"]), int(states.get("not converged", 0)), spent),
         "misses": "not asked" if misses is None else ", ".join(str(name) for name in misses) or "none",
         "evidence": [_line(line) for line in each.get("evidence") or []],
     }
+
+
+def _remedy(method: str, unsettled: int, spent: object) -> dict[str, Any] | None:
+    """What would mend maps that only wait for more evaluations; None where there are none."""
+    if not unsettled:
+        return None
+    known = isinstance(spent, int) and method in SAMPLED
+    told = "Nothing else is wrong with the maps that did not converge: they had too few evaluations"
+    return {
+        "text": f"{told} ({spent})." if known else f"{told}.",
+        "ways": [f"whyscan trust RUN --samples {2 * int(str(spent))}", "--samples auto"] if known else [],
+    }
+
+
+def states(document: Mapping[str, Any] | None, evaluations: object) -> dict[tuple[str, ...], State]:
+    """The verdict on each explanation that was judged, by `pictures.key_of`.
+
+    Args:
+        evaluations: what the gallery's LIME and SHAP were given. With another number theirs are other explanations than
+            those that were judged, and have no verdict.
+    """
+    found = {}
+    judged = document or {}
+    same = (judged.get("settings") or {}).get("evaluations") == evaluations
+    for each in judged.get("explanations") or []:
+        if each["state"] == "not measured" or (each["method"] in SAMPLED and not same):
+            continue
+        key = tuple(str(each[name] or "") for name in ("model", "method", "layer", "content", "target"))
+        found[key] = _state(str(each["state"]), [str(name) for name in each.get("unmeasured") or []])
+    return found
+
+
+def _state(word: str, unmeasured: Sequence[str]) -> State:
+    missing = f" Not measured on it: {', '.join(unmeasured)}." if unmeasured else ""
+    return State(LEVELS.get(word, "warn"), word, f"The verdict of Trust on this explanation.{missing}")
 
 
 def _comparison(each: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +153,7 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "number": int(each["number"]),
         "question": str(each["question"]),
         "verdict": str(each["verdict"]),
-        "level": WORDS.get(str(each["verdict"]), "note"),
+        "badges": _badges(each),
         "short": private(str(each.get("short") or "")),
         "lines": private(str(each["sentence"])).split("\n"),
         "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
@@ -109,6 +162,13 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
     }
+
+
+def _badges(each: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(level, text): the answer's word, or one for each half of a question that asks two things."""
+    halves = each.get("badges") or []
+    told = [(str(word), f"{half}: {word}") for half, word in halves] or [(str(each["verdict"]), str(each["verdict"]))]
+    return [(WORDS.get(word, "note"), text) for word, text in told]
 
 
 def _card(data: Mapping[str, Any]) -> dict[str, Any]:

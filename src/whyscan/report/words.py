@@ -55,12 +55,16 @@ class Figure:
         text: the value, or "not measured".
         interval: its interval, or "".
         note: the reason why it was not measured, or how many scans it rests on.
+        own: what is said of this cell alone, because the rest of its column differs.
+        few: it rests on too few groups to tell anything.
     """
 
     text: str
     interval: str = ""
     note: str = ""
     measured: bool = True
+    own: tuple[str, ...] = ()
+    few: bool = False
 
 
 def figure(row: Mapping[str, Any] | None) -> Figure:

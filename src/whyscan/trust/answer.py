@@ -66,6 +66,7 @@ class Answer:
         notes: what to beware of.
         figure: data of a chart: see `whyscan.render.charts`.
         more: further charts, each with a title of its own.
+        badges: where the question asks for two things at once, a word for each: shown instead of the verdict.
     """
 
     number: int
@@ -78,6 +79,7 @@ class Answer:
     figure: Mapping[str, Any] | None = field(default=None)
     more: tuple[Mapping[str, Any], ...] = ()
     short: str = ""
+    badges: tuple[tuple[str, Word], ...] = ()
 
     def row(self) -> dict[str, Any]:
         """For a JSON document: what is not a number is None."""

@@ -13,16 +13,12 @@ import numpy as np
 
 from whyscan.stats.differences import mean_interval
 from whyscan.trust import answer, names, select
-from whyscan.trust.every import range_of
+from whyscan.trust.every import chance_of, range_of
 from whyscan.trust.select import Key, Told
 from whyscan.trust.table import Row
 
 WHOLE = (names.ENERGY, names.NEGATIVE, names.POINTING, names.RANK, names.AUC)
 """Asked of all scans, and of the right and the wrong ones."""
-CHANCE = {names.ENERGY: names.ENERGY_CHANCE, names.NEGATIVE: names.ENERGY_CHANCE, names.RANK: names.ENERGY_CHANCE,
-          names.POINTING: names.POINTING_CHANCE}  # fmt: skip
-"""What a map without any preference gets on the same scans: the lesion's share of the image, of the energy, of its
-negative part and of the K strongest pixels. It is one half for the AUC."""
 ALL = "all"
 OUTCOMES = (ALL, "right", "wrong")
 
@@ -37,7 +33,7 @@ class Place:
         outcome: of "all" predictions, the "right" or the "wrong" ones.
         label: of which true class; "all" of every.
         value, low, high: the mean and its 95 % interval by group; None where there are fewer than two groups.
-        chance: the mean on the same scans of what chance gives; None where it was not measured.
+        chance: the mean on the same scans of what a map without any preference gets; None where it was not measured.
         n: groups.
     """
 
@@ -60,7 +56,8 @@ def located(rows: Sequence[Row]) -> list[Place]:
     found: list[Place] = []
     for metric in WHOLE:
         values = select.values(own, metric)
-        chance = {} if metric == names.AUC else select.values(own, CHANCE[metric])
+        expected = chance_of(metric)
+        chance = select.values(own, expected) if isinstance(expected, str) else dict.fromkeys(values, expected or 0.0)
         for model, method in dict.fromkeys((model, method) for model, method, _ in values):
             mine = {key: value for key, value in values.items() if key[:2] == (model, method)}
             for outcome, label in _cells(metric, told, model):
@@ -97,7 +94,7 @@ def _place(
     groups = [each.group if (each := told.get((key[0], key[2]))) else key[2] for key in kept]
     low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=range_of(metric))
     expected = [chance[key] for key in kept if key in chance]
-    by_chance = 0.5 if metric == names.AUC else float(np.mean(expected)) if len(expected) == len(kept) else None
+    by_chance = float(np.mean(expected)) if len(expected) == len(kept) else None
     model, method, _ = kept[0]
     ends = answer.number(low), answer.number(high)
     return Place(model, method, metric, outcome, label, float(numbers.mean()), *ends, by_chance, len(set(groups)))

@@ -13,6 +13,8 @@ from whyscan.trust.case import Metric
 Family = Literal["condition", "localisation", "tissue", "complexity", "faithfulness", "robustness", "sanity", "cost"]
 Better = Literal["higher", "lower", "neither"]
 Need = Literal["region", "head", "white box", "classes"]
+Unit = Literal["share", "probability", "correlation", "index", "times", "per brightness", "evaluations", "seconds"]
+"""A share is of the pixels, of the weight, of the scans: whatever the title names. An index has no unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class MetricEntry:
         remade: how many explanations are made again, by what is changed; those of the same name are shared.
         inside: the same with only the head's pixels; None where that is not asked.
         chance: the same of a ranking drawn by lot; None where there is none.
+        unit: what the figure is a number of.
     """
 
     function: Metric
@@ -47,6 +50,7 @@ class MetricEntry:
     remade: Mapping[str, int] = field(default_factory=dict)
     inside: Metric | None = None
     chance: Metric | None = None
+    unit: Unit = "share"
 
 
 _HEAD = replace(faithfulness.REMOVAL, within="head")
@@ -66,6 +70,7 @@ METRICS: Mapping[str, MetricEntry] = {
         pool="removal",
         inside=partial(faithfulness.deletion_auc, how=_HEAD),
         chance=partial(faithfulness.deletion_auc, chance=True),
+        unit="probability",
     ),
     names.INSERTION: MetricEntry(
         faithfulness.insertion_auc,
@@ -75,6 +80,7 @@ METRICS: Mapping[str, MetricEntry] = {
         evaluations=_STEPS,
         inside=partial(faithfulness.insertion_auc, how=_HEAD_BLUR),
         chance=partial(faithfulness.insertion_auc, chance=True),
+        unit="probability",
     ),
     names.ROAD: MetricEntry(
         faithfulness.road,
@@ -84,6 +90,7 @@ METRICS: Mapping[str, MetricEntry] = {
         evaluations=_ROAD_STEPS,
         inside=partial(faithfulness.road, how=_HEAD_ROAD),
         chance=partial(faithfulness.road, chance=True),
+        unit="probability",
     ),
     "aopc": MetricEntry(
         faithfulness.aopc,
@@ -95,6 +102,7 @@ METRICS: Mapping[str, MetricEntry] = {
         pool="removal",
         inside=partial(faithfulness.aopc, how=_HEAD),
         chance=partial(faithfulness.aopc, chance=True),
+        unit="probability",
     ),
     "monotonicity": MetricEntry(
         faithfulness.monotonicity,
@@ -117,6 +125,7 @@ METRICS: Mapping[str, MetricEntry] = {
         shared=True,
         inside=partial(faithfulness.faithfulness_correlation, how=_HEAD),
         chance=partial(faithfulness.faithfulness_correlation, chance=True),
+        unit="correlation",
     ),
     "sensitivity-n": MetricEntry(
         faithfulness.sensitivity_n,
@@ -129,6 +138,7 @@ METRICS: Mapping[str, MetricEntry] = {
         shared=True,
         inside=partial(faithfulness.sensitivity_n, how=_HEAD),
         chance=partial(faithfulness.sensitivity_n, chance=True),
+        unit="correlation",
     ),
     "infidelity": MetricEntry(
         faithfulness.infidelity,
@@ -141,8 +151,8 @@ METRICS: Mapping[str, MetricEntry] = {
         inside=partial(faithfulness.infidelity, how=_HEAD),
         chance=partial(faithfulness.infidelity, chance=True),
     ),
-    names.GINI: MetricEntry(complexity.gini, "higher", "complexity", "Chalasani et al. 2020"),
+    names.GINI: MetricEntry(complexity.gini, "higher", "complexity", "Chalasani et al. 2020", unit="index"),
     names.ENTROPY: MetricEntry(complexity.entropy, "lower", "complexity", "Bhatt et al. 2020"),
     "effective size": MetricEntry(complexity.effective_size, "lower", "complexity", "Nguyen and Martinez 2020"),
-    names.EVALUATIONS: MetricEntry(complexity.evaluations, "lower", "cost", "", high=float("inf")),
+    names.EVALUATIONS: MetricEntry(complexity.evaluations, "lower", "cost", "", high=float("inf"), unit="evaluations"),
 }

@@ -18,6 +18,7 @@ INSERTION = "insertion auc"
 ROAD = "road"
 SEEDS = "seed agreement"
 FLIPS = "flip consistency"
+TURNS = "turn consistency"
 SENSITIVITY = "max sensitivity"
 RANDOMISED = "randomisation similarity"
 MISTAUGHT = "label randomisation similarity"
@@ -43,11 +44,28 @@ _SAID = {
     ENTROPY: "spread (entropy)",
     SEEDS: "agreement between seeds",
     FLIPS: "agreement with the mirrored scan",
+    TURNS: "agreement with the slightly turned scan",
     SENSITIVITY: "change under noise",
     SENSITIVITY_N: "faithfulness (sensitivity-n)",
     "tissue: tumour": "share of weight on the tumour",
     "tissue: border": "share of weight on skull and scalp",
     "tissue: background": "share of weight outside the head",
+}
+_LABELS = {
+    AUC: "AUC",
+    "iou": "IoU",
+    "iou at half": "IoU at half",
+    DISCRIMINATIVE: "Class discriminativeness",
+    "tissue: tumour": "Tumour",
+    "tissue: brain": "Brain",
+    "tissue: border": "Skull and scalp",
+    "tissue: background": "Outside the head",
+    DELETION: "Deletion AUC",
+    INSERTION: "Insertion AUC",
+    ROAD: "ROAD",
+    "aopc": "AOPC",
+    "local lipschitz": "Local Lipschitz",
+    NEGATIVE: "Negative weight in lesion",
 }
 _NULLS = {
     "edges": "an edge detector",
@@ -65,6 +83,11 @@ def tissue(name: str) -> str:
 def said(metric: str) -> str:
     """What a metric measures, for readers; its name where it has no other."""
     return _SAID.get(metric, metric)
+
+
+def label(metric: str) -> str:
+    """The head of a metric's column."""
+    return _LABELS.get(metric, metric[:1].upper() + metric[1:])
 
 
 def title(method: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from whyscan.explain.recommended import misses
 from whyscan.trust import names, select, thresholds
+from whyscan.trust.aggregate import aggregate, legend
 from whyscan.trust.answer import plain
 from whyscan.trust.located import located
 from whyscan.trust.questions.agreement import agreement
@@ -17,8 +18,9 @@ from whyscan.trust.questions.flips import flips
 from whyscan.trust.questions.guidelines import guidelines, scorecard
 from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
+from whyscan.trust.states import explained
 from whyscan.trust.table import Row
-from whyscan.trust.verdict import Judged, explained, judged
+from whyscan.trust.verdict import Judged, judged
 from whyscan.trust.versus import versus
 from whyscan.trust.wide import wide
 
@@ -33,7 +35,7 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         rows: the long table.
         extras: all optional. best, weak: names of models. layers: each model's layers, shallow to deep. flips,
             agreement, edits, likeness: tables as the questions 4, 5, 6 and 3 want them. cues: the audit's. attested:
-            what people attested, by guideline. settings, sampling: kept as they are, for the reader. wide_rows,
+            what people state, by the scorecard's keys. settings, sampling: kept as they are, for the reader. wide_rows,
             wide_edits, wide_sampling: the same of scans drawn from all alike.
     """
     more = extras or {}
@@ -58,6 +60,7 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         guidelines(card),
     )
     grade, headline = _headline(methods, best)
+    means = aggregate(rows)
     wide_rows = more.get("wide_rows") or ()
     document = {
         "headline": headline,
@@ -76,6 +79,8 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         "explanations": [asdict(each) for each in explained(select.main_rows(rows))],
         "comparisons": [asdict(each) for each in versus(rows, best)],
         "localisation": [asdict(each) for each in located(rows)],
+        "metrics": [asdict(each) for each in means],
+        "legend": legend(means),
         "questions": [each.row() for each in answers],
         "scorecard": [asdict(each) for each in card],
         "thresholds": {name: asdict(each) for name, each in thresholds.THRESHOLDS.items()},

@@ -27,8 +27,12 @@ LEVEL = Threshold(
 )
 FEWEST = Threshold(
     6,
-    "With fewer groups (patients or duplicate groups) on either side the answer is 'too few to tell'.",
-    "With 5 pairs the exact sign-flip test cannot fall below 2 / 2^5 = 0.06, whatever the data say.",
+    "With fewer groups (patients or duplicate groups), on either side of a comparison, the answer is 'too few to "
+    "tell', and no check of a method is passed or failed.",
+    "With 5 pairs the exact sign-flip test cannot fall below 2 / 2^5 = 0.06, whatever the data say. With 6, Student's "
+    "interval ends 1.05 standard deviations from the mean: a method that is clear of its limit shows it. Made-up "
+    "sextets whose true mean lies at the limit are called failing 3 times in 100, 11 times where they are very skewed. "
+    "It is as many as `whyscan trust` asks about sanity by default.",
 )
 DETECTABLE = Threshold(
     0.5,
@@ -63,13 +67,14 @@ FLIPPED = Threshold(
 )
 SANE = Threshold(
     0.5,
-    "Rank correlation with the map of a model with random weights above this: 'fails sanity'.",
+    "Rank correlation, of either sign, with the map of a model with random weights above this: 'fails sanity'.",
     "A map that shares half of its order with a model that has learned nothing shows the scan, not the model (Adebayo "
-    "et al., 2018).",
+    "et al., 2018). One that comes out turned round there is as little about the weights.",
 )
 TAUGHT = Threshold(
     0.8,
-    "Rank correlation with the map of the same model taught shuffled labels above this: 'fails sanity'.",
+    "Rank correlation, of either sign, with the map of the same model taught shuffled labels above this: 'fails "
+    "sanity'.",
     "As alike as two seeds have to be: to call that the same picture there means to call it so here. Higher than for "
     "random weights, since only the head was taught again and the trunk is shared.",
 )
@@ -80,13 +85,15 @@ OFF_TISSUE = Threshold(
 )
 USABLE = Threshold(
     0.9,
-    "Share of a method's explanations that must be usable, and must have settled, for 'recommended'.",
-    "One unusable map in ten is already one on most reading lists.",
+    "Share of a method's explanations that must be neither blank, constant nor off-tissue, and that must have settled, "
+    "for 'recommended': the whole interval of the share. Of those asked about sanity and stability, share that must "
+    "not be beyond a limit.",
+    "One unusable map in ten is already one on most reading lists. 35 good ones out of 35 show it, fewer cannot; of "
+    "sanity and stability, asked of fewer, the mean decides, and too many single maps only ask for care.",
 )
 BROKEN = Threshold(
     0.5,
-    "Share of explanations that are usable, or would be with more evaluations, below this: the method 'fails' on the "
-    "model.",
+    "Share of explanations that are blank, constant or off-tissue surely above this: the method 'fails' on the model.",
     "More often wrong to read than right. Too few evaluations are a fault of the run, not of the method.",
 )
 CUE = Threshold(

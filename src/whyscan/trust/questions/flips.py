@@ -15,6 +15,16 @@ from whyscan.trust.thresholds import FEWEST, TURNED
 NUMBER = 4
 QUESTION = "Do superpixels turn from positive to negative between two models, or two classes, and which?"
 KINDS = {"models": "between models", "classes": "between classes", "seeds": "between seeds of one model"}
+NOTES = (
+    "Only superpixels whose sign is clear in both explanations count; shares are of their area. The tests "
+    "are corrected for their number (Holm).",
+    "What is expected: the same model that explains the same class with another seed asks the same question twice, so "
+    "nothing should turn; what does is chance, and 'more than chance' means more than that. Two explanations that had "
+    "nothing to do with each other, with as many positive as negative signs, would turn a quarter of the area from "
+    "positive to negative. Between the likeliest and the second class more than that is no surprise: the two compete, "
+    "so what speaks for one mostly speaks against the other, and 'yes' there says little. Which superpixels turn, and "
+    "whether they lie in the tumour, says more.",
+)
 
 
 def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
@@ -41,14 +51,28 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
             beyond = tested[kind, pair][0] if (kind, pair) in tested else ""
             parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, beyond, judged.get((kind, pair), "too few"))))
     evidence += tests
-    words = [word for _, word in parts]
-    verdict: Word = next((each for each in ("yes", "too few to tell", "no") if each in words), "not measured")
+    badges = _badges(parts)
     return Answer(
-        NUMBER, QUESTION, verdict, _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts),
-        ("Only superpixels whose sign is clear in both explanations count; shares are of their area. Which they are on "
-         "a scan is shown under Explanations. The tests are corrected for their number (Holm).",),
-        _figure(table, lines), short=_short(parts),
+        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts), NOTES,
+        _figure(table, lines), short=_short(parts), badges=badges,
     )  # fmt: skip
+
+
+def _badges(parts: Sequence[tuple[str, str]]) -> tuple[tuple[str, Word], ...]:
+    """A word for each half of the question: yes where any method says so."""
+    told: list[tuple[str, Word]] = []
+    order: tuple[Word, ...] = ("yes", "too few to tell", "no")
+    for half in ("models", "classes"):
+        words = [word for what, word in parts if what.startswith(KINDS[half])]
+        told += [(half, next(each for each in order if each in words))] if words else []
+    return tuple(told)
+
+
+def _verdict(badges: Sequence[tuple[str, Word]]) -> Word:
+    """Of the whole question: not known as long as one half is not."""
+    words = [word for _, word in badges]
+    order: tuple[Word, ...] = ("too few to tell", "yes", "no")
+    return next((each for each in order if each in words), "not measured")
 
 
 Pair = tuple[str, str, str]
@@ -132,19 +156,24 @@ def _sentence(
             interval = answer.between(line.low, line.high, scale=100, digits=0)
             text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
             text += f"turns from positive to negative in {names.title(pair[0])}"
-            tumour = [r["places"]["tumour"] for r in _rows(table, kind, pair)
-                      if (r.get("places") or {}).get("tumour") is not None]  # fmt: skip
-            if tumour:
-                text += f"; of the tumour's area {answer.percent(float(np.mean(tumour)))}"
-                rest = [f"of the {place}'s {answer.percent(part.value)}"
-                        for place, part in _by_place(_rows(table, kind, pair), pair) if place != "tumour"]  # fmt: skip
+            places = dict(_by_place(_rows(table, kind, pair), pair))
+            if "tumour" in places:
+                text += f"; of the tumour's area {_with_interval(places.pop('tumour'))}"
+                rest = [f"of the {place}'s {_with_interval(part)}" for place, part in places.items()]
                 text += f" ({', '.join(rest)})" if rest else ""
             word = words[f"{KINDS[kind]}, {_name(pair)}"]
             told.append(f"{text} ({'too few to tell whether that is chance' if 'few' in word else _reads(word)}).")
-    seeds = [line.value for (kind, _), line in lines.items() if kind == "seeds" and line.value is not None]
+    seeds = [f"{_with_interval(line)} in {names.title(pair[0])}" for (kind, pair), line in lines.items()
+             if kind == "seeds" and line.value is not None]  # fmt: skip
     if seeds:
-        told.append(f"Between two seeds of one model it is {answer.percent(float(np.mean(seeds)))}.")
+        told.append(
+            f"What turns by chance, between two seeds of one model explaining the same class: {', '.join(seeds)}."
+        )
     return "\n".join(told)
+
+
+def _with_interval(line: Finding) -> str:
+    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
 
 
 def _reads(word: str) -> str:
