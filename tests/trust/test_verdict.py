@@ -178,6 +178,8 @@ def test_people_judge_what_people_must():
         planted.rows(), {**EXTRAS, "attested": {"G1": "Dr A., 3 readers, May", "G3": "trust me", "G2": " "}}
     )
     status = {each["key"]: each["status"] for each in said["scorecard"]}
+    (truth,) = (each["text"] for each in said["scorecard"] if each["key"] == "G3")
+    assert truth.startswith(f"Of {len(said['methods'])} pairs of a method and a model: ")
     assert status["G1"] == "attested" and status["G2"] == "missing" and status["G3"] == "measured"
     assert said["questions"][6]["verdict"] == "no"
 

@@ -13,7 +13,18 @@ from markupsafe import Markup
 from whyscan.records import files
 from whyscan.records.run import Run
 from whyscan.render import colour, overlay
-from whyscan.report import captions, comparison, findings, gallery, provenance, shortcut, summary, training, trust
+from whyscan.report import (
+    captions,
+    comparison,
+    findings,
+    gallery,
+    provenance,
+    shortcut,
+    states,
+    summary,
+    training,
+    trust,
+)  # fmt: skip
 from whyscan.report.words import LEVELS, Names, private
 
 
@@ -46,7 +57,7 @@ def html(run: Run) -> str:
         "comparison": comparison.section(compared) if compared else None,
         "trust": trust.section(judged) if judged else None,
         "gallery": gallery.section(run, index, names) if index else None,
-        "states": trust.states(judged, (index or {}).get("evaluations")),
+        "states": states.states(judged, (index or {}).get("evaluations")),
         "shortcut": shortcut.section(run, misled) if misled else None,
         "provenance": provenance.section(run, manifest, audit, compared, index),
     }
