@@ -58,9 +58,9 @@ def trust_table(run: Run) -> str:
     lines = []
     for each in judged:
         found = {line["name"]: line for line in each["evidence"]}
-        states = ", ".join(f"{count} {state}" for state, count in each["states"].items())
+        shares = "; ".join(each["shares"])
         lines.append(
-            [each["model"], each["method"], each["grade"], states, *(_trusted(found.get(name)) for name in columns)]
+            [each["model"], each["method"], each["grade"], shares, *(_trusted(found.get(name)) for name in columns)]
         )
     return markdown(["model", "method", "verdict", "explanations", *columns], lines)
 

@@ -49,9 +49,9 @@ from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 from whyscan.records.volume import VolumeSummary, montage, summarise_volume
 from whyscan.report import page
+from whyscan.study import attesting, doctor_words, trusting
 from whyscan.study import demo as demonstration
 from whyscan.study import doctor as doctoring
-from whyscan.study import doctor_words, trusting
 from whyscan.study import run as stages
 from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
@@ -331,6 +331,7 @@ def trust(
     *,
     models: Sequence[str] = (),
     checklists: Sequence[str] = (),
+    attest: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = quiet,
 ) -> Mapping[str, Any]:
@@ -343,7 +344,10 @@ def trust(
         data: its data set; by default where it lay on this machine.
         settings: which methods, and how many scans.
         models: names of models of the run instead of the two that the comparison chose, the best first.
-        checklists: "claim", "tripod-ai", "future-ai": each gets trust/checklist-NAME.md.
+        checklists: "claim", "tripod-ai", "future-ai": each gets trust/checklist-NAME.md, and all of them together
+            trust/attest.template.json, a form for what only people can say.
+        attest: that form, filled in by a person: kept in trust/attested.json, and shown with name and date, now and by
+            later calls.
         say: is told what it will cost before the first scan is judged, and later what is left.
 
     Returns:
@@ -351,22 +355,24 @@ def trust(
 
     Raises:
         BadRun: not a run, not compared, nothing held back, or its data are not found.
-        BadInput: an unknown method, model or checklist.
+        BadInput: an unknown method, model or checklist, or a statement without an item, a name, a day or a sentence.
     """
     opened = Run.open(run)
-    chosen = {name: checklist.find_checklist(name) for name in checklists}
+    for name in checklists:
+        checklist.find_checklist(name)
+    said = [] if attest is None else attesting.given(Path(attest))
     catalogue = open_catalogue(data_of(opened, None if data is None else Path(data)))
     rows = read_splits(opened.splits_path)
     for name in models:
         find(name, opened.models(), "model")
     with files.locked(opened.folder):
+        if said:
+            attesting.keep(opened, said)
         found = trusting.trust_stage(
             opened, catalogue, rows, settings or TrustSettings(), ledger(opened), models=models, say=say,
             progress=progress,
         )  # fmt: skip
-        for name, one in chosen.items():
-            path = opened.trust_path.parent / f"checklist-{name}.md"
-            files.write_text(path, checklist.text(one, checklist.fill(one, opened.folder)))
+        attesting.write_checklists(opened, checklists)
         page.write(opened)
     return found
 

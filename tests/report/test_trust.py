@@ -8,7 +8,7 @@ import synthetic
 
 from whyscan.records import files
 from whyscan.render import charts
-from whyscan.report import page
+from whyscan.report import page, trust
 
 FIGURES = [
     {"kind": "dots", "title": "t", "unit": "share", "reference": 0.1, "note": "",
@@ -20,6 +20,8 @@ FIGURES = [
      "entries": [{"label": "a", "value": 0.3, "low": 0.2, "high": 0.4}]},
     {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 2.5], [-2.5, None]], "digits": 1,
      "sure": [[False, True], [True, False]], "unit": "points"},
+    {"kind": "dots", "title": "t", "unit": "share",
+     "entries": [{"label": s, "value": -0.001, "low": -0.2, "high": 0.4, "sure": s == "x"} for s in ("x", "y")]},
     {"kind": "matrix", "title": "t", "names": ["x", "y"], "values": [[None, 0.0], [0.0, None]],
      "sure": [[False, False], [False, False]], "unit": "points"},
 ]  # fmt: skip
@@ -40,7 +42,8 @@ def document():
     ]  # fmt: skip
     methods = [
         {"model": "strong", "method": name, "title": name.upper(), "grade": grade, "misses": missed, "reasons": reasons,
-         "evidence": [line], "states": {"usable": 3, "blank": 2}}
+         "evidence": [line], "states": {"usable": 3, "blank": 2},
+         "shares": ["3 of 4 asked about everything are usable", "blank: 2 of 9 asked"]}
         for name, grade, missed, reasons in (("lime", "fails", ["lesion"], ["fails sanity: 0.9", "and unstable"]),
                                              ("rise", "recommended", [], []), ("own", "use with care", None, ["x"]))
     ]  # fmt: skip
@@ -93,7 +96,8 @@ def test_methods_stand_by_grade_with_what_they_miss_on_phantoms(report):
     table = report[report.index("<h4>strong</h4>") : report.index("the figures behind these verdicts")]
     assert table.index("recommended") < table.index("use with care") < table.index("fails")
     assert ">none<" in table and ">lesion<" in table and ">not asked<" in table
-    assert "<li>fails sanity: 0.9</li><li>and unstable</li>" in table and "2 blank" in table
+    assert "<li>fails sanity: 0.9</li><li>and unstable</li>" in table
+    assert "3 of 4 asked about everything are usable" in table and "blank: 2 of 9 asked" in table
 
 
 def test_where_the_maps_lie_is_a_table_with_chance_and_the_nulls_last(report):
@@ -123,3 +127,16 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path):
     files.write_json(run.trust_path, document())
     assert page.html(run) == page.html(run)
     assert json.loads(Path(run.trust_path).read_text())["grade"] == "fails"
+
+
+def test_what_is_not_sure_is_drawn_hollow_and_pale():
+    (axis,) = charts.chart(FIGURES[5]).axes
+    drawn = [line for line in axis.lines if line.get_xdata().size == 1]
+    assert [line.get_markerfacecolor() == "none" for line in drawn] == [False, True]
+    assert drawn[1].get_alpha() < 1 and axis.collections[1].get_alpha() < axis.collections[0].get_alpha()
+
+
+def test_what_rounds_to_nothing_has_no_minus():
+    assert trust._told(FIGURES[5]) == "x 0.00; y 0.00"
+    assert trust._number(-0.0001, False, True) == "0.000" and trust._number(-0.0004, True, True) == "0.0 points"
+    assert trust._number(-0.05, True, True) == "−5.0 points" and trust._number(0.05, False, True) == "+0.050"

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import permutation_test, ttest_1samp, ttest_ind
 
 from whyscan.stats.differences import apart, mean_interval, paired
-from whyscan.stats.tests import benjamini_hochberg, flip_test, shuffle_test
+from whyscan.stats.intervals import bonett_price, effective, newcombe, wilson
+from whyscan.stats.tests import benjamini_hochberg, flip_test, share_test, shuffle_test
 
 
 def singles(n):
@@ -137,3 +138,71 @@ def test_an_interval_does_not_leave_what_can_be() -> None:
     cut = mean_interval(values, groups, rng=np.random.default_rng(0), within=(-1.0, 1.0))
     assert free.high > 2 and free.low < -1
     assert cut == (-1.0, 1.0)
+
+
+SHARE = (0.0, 1.0)
+
+
+def interval(values, groups, **more):
+    return mean_interval(np.asarray(values, float), groups, rng=np.random.default_rng(0), **more)
+
+
+def test_what_is_the_same_on_every_scan_has_an_interval_where_it_is_a_share() -> None:
+    assert interval(np.zeros(20), singles(20), within=SHARE) == wilson(0, 20)
+    assert interval(np.ones(2), singles(2), within=SHARE).low < 0.5
+    assert interval(np.full(20, 0.3), singles(20), within=SHARE) == pytest.approx(wilson(0.3, 20))
+    # of a correlation that never changes nothing is known: an interval of no width would say that all is
+    assert np.isnan(interval(np.full(20, 0.9), singles(20), within=(-1.0, 1.0)).low)
+    assert np.isnan(interval(np.full(20, 0.9), singles(20)).low)
+
+
+def test_hits_that_never_change_leave_room_for_some_that_do() -> None:
+    same = paired(np.ones(13), np.ones(13), singles(13), within=SHARE)
+    assert (same.low, same.high) == pytest.approx(bonett_price(0, 0, 13)) and same.high > 0.1
+    both = paired(np.full(13, 0.4), np.full(13, 0.4), singles(13), within=SHARE)
+    assert (both.low, both.high) == (same.low, same.high)
+    kinds = apart(np.zeros(20), np.arange(20) >= 8, singles(20), within=SHARE)
+    assert (kinds.low, kinds.high) == pytest.approx(newcombe(0, 8, 0, 12)) and kinds.low < 0 < kinds.high
+
+
+def test_a_difference_does_not_leave_what_can_be() -> None:
+    """Of two scans, of which one is answered rightly by one model only: Student's would go from -5.9 to 6.9."""
+    found = paired(np.array([1.0, 1.0]), np.array([0.0, 1.0]), singles(2), within=SHARE)
+    assert -1 <= found.low < 0.5 < found.high <= 1
+    few = apart(np.array([0.9, 0.1, 0.8, 0.2]), np.arange(4) >= 2, singles(4), within=SHARE)
+    assert (few.low, few.high) == (-1, 1)
+
+
+def test_one_large_group_counts_little_more_than_itself() -> None:
+    groups = ["big"] * 50 + singles(10)
+    assert effective(singles(7)) == effective([name for name in singles(7) for _ in range(3)]) == 7
+    assert effective(groups) == pytest.approx(60**2 / (50**2 + 10)) and effective([]) == 0
+    assert interval(np.zeros(60), groups, within=SHARE) == pytest.approx(wilson(0, effective(groups)))
+    assert (
+        interval(np.zeros(60), groups, within=SHARE).high > 3 * interval(np.zeros(60), singles(60), within=SHARE).high
+    )
+
+
+def test_share_test_is_scipys_exact_one() -> None:
+    from scipy.stats import binomtest
+
+    for hits, n, limit in ((9, 12, 0.05), (1, 13, 0.05), (0, 80, 0.05), (5, 20, 0.25), (3, 3, 0.2)):
+        values = np.arange(n) < hits
+        side = "greater" if hits > limit * n else "less"
+        oracle = min(1.0, 2 * binomtest(hits, n, limit, alternative=side).pvalue)
+        assert share_test(values, singles(n), limit) == pytest.approx(oracle)
+    assert share_test(np.ones(30, bool), ["one"] * 30, 0.05) == pytest.approx(0.1)  # copies are one trial
+    assert np.isnan(share_test(np.ones(0, bool), [], 0.05))
+
+
+@pytest.mark.slow
+def test_intervals_of_differences_of_hits_hold_the_truth() -> None:
+    rng = np.random.default_rng(10)
+    held = {"paired": 0, "apart": 0}
+    for _ in range(200):
+        a, b = (rng.random(25) < 0.9).astype(float), (rng.random(25) < 0.8).astype(float)
+        found = paired(a, b, singles(25), within=SHARE)
+        held["paired"] += found.low <= 0.1 <= found.high
+        kinds = apart(np.r_[a, b], np.arange(50) >= 25, singles(50), within=SHARE)
+        held["apart"] += kinds.low <= 0.1 <= kinds.high
+    assert min(held.values()) / 200 > 0.92

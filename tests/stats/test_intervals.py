@@ -82,6 +82,15 @@ def test_bonett_price_by_hand() -> None:
     assert (low, high) == pytest.approx((0.06 - 1.959964 * 0.0395474, 0.06 + 1.959964 * 0.0395474), abs=1e-6)
 
 
+def test_newcombe_as_published() -> None:
+    # Newcombe 1998, table II: method 10 without continuity correction
+    published = {(56, 70, 48, 80): (0.0524, 0.3339), (9, 10, 3, 10): (0.1705, 0.8090), (10, 10, 0, 10): (0.6075, 1.0)}
+    for (hits, n, others, m), ends in published.items():
+        assert intervals.newcombe(hits / n, n, others / m, m) == pytest.approx(ends, abs=1e-4)
+    low, high = intervals.newcombe(0, 10, 0, 20)
+    assert low < 0 < high and all(np.isnan(intervals.newcombe(0.5, 0, 0.5, 5)))
+
+
 def test_a_perfect_score_is_not_certain() -> None:
     hits = np.ones(60)
     drawn = intervals.resample(mean_of(hits), alone(60), draws=100, rng=np.random.default_rng(6))

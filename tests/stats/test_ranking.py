@@ -75,3 +75,9 @@ def test_missing_values_take_the_mean():
     assert np.isfinite(held_out(features, positive, groups)).all()
     empty = np.full((200, 1), np.nan)
     assert np.isfinite(held_out(empty, positive, groups)).all()
+
+
+def test_two_scores_that_never_differ_may_differ_elsewhere():
+    positive, score = np.arange(24) >= 12, np.arange(24.0)
+    found = gain(positive, score, score * 2, [f"g{i}" for i in range(24)])
+    assert found.value == 0 and found.low < -0.1 and found.high > 0.1

@@ -187,12 +187,28 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     assert "compliant" not in (out / "trust" / "checklist-claim.md").read_text().lower()
     assert first["headline"] in (out / "report.html").read_text().replace("&#39;", "'")
     before = (out / "trust" / "table.csv").read_bytes()
+    assert len(first["turned"]["scans"]) == 6 and "Between classes" in (out / "report.html").read_text()
     pictures = {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
     assert len(pictures) == 6 and all({each.method for each in load_all(path)} == {"lime"} for path in pictures)
     said.clear()
     again = whyscan.trust(out, settings=settings, say=said.append)
     assert pictures == {path: path.stat().st_mtime_ns for path in (out / "trust" / "scans").glob("*.npz")}
     assert not said and again == first
+    form = json.loads((out / "trust" / "attest.template.json").read_text())
+    for each in form["statements"]:
+        if each["item"] in ("guidelines/G1", "claim/11"):
+            each |= {"status": "attested", "who": "Dr A. Becker", "when": "2026-05-02", "statement": "It was asked."}
+    (tmp_path / "filled.json").write_text(json.dumps(form))
+    whyscan.trust(out, settings=settings, attest=tmp_path / "filled.json")
+    later = whyscan.trust(out, settings=settings, checklists=["claim"])
+    card = {each["key"]: (each["status"], each["text"]) for each in later["scorecard"]}
+    assert card["G1"] == ("attested", "Dr A. Becker, 2026-05-02: It was asked.") and card["G2"][0] == "missing"
+    assert "Dr A. Becker, 2026-05-02: It was asked." in (out / "report.html").read_text()
+    assert (out / "trust" / "checklist-claim.md").read_text().count("Attested by a person: Dr A. Becker") == 1
+    left = json.loads((out / "trust" / "attest.template.json").read_text())["statements"]
+    assert {"guidelines/G1", "claim/11"} == {each["item"] for each in form["statements"]} - {e["item"] for e in left}
+    with pytest.raises(BadInput, match="states nothing"):
+        whyscan.trust(out, settings=settings, attest=out / "trust" / "attest.template.json")
     # another number of them is another few pieces: nothing else is judged again
     whyscan.trust(out, settings=replace(settings, wide=5), say=said.append)
     assert said and said[0].startswith("1 scan by 1 model")

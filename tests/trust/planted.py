@@ -58,9 +58,11 @@ def _rows(n, gap, gap_right, wrong, telling, sane, seed) -> Iterator[Row]:
                 yield row(method, "sensitivity-n", 0.4 + noise[4])
                 yield row(method, "seed agreement", 0.95)
                 yield row(method, "flip consistency", 0.8 + noise[5])
+                yield row(method, "turn consistency", 0.8 + noise[5])
                 yield row(method, "randomisation similarity", sane + noise[6])
                 yield row(method, "gini", 0.6 + noise[7])
                 yield row(method, "blank", 0.0)
+                yield row(method, "constant", 0.0)
                 yield row(method, "seconds", 0.4)
             for null, energy, follows in (("null: random", 0.05, 0.0), ("null: centre", 0.12, 0.1)):
                 yield row(null, "energy in lesion", energy + rng.normal(0, 0.01))

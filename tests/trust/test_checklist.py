@@ -5,6 +5,7 @@ import re
 import pytest
 
 from whyscan.errors import BadInput
+from whyscan.trust.attested import Statement
 from whyscan.trust.checklist import fill, find_checklist, text
 from whyscan.trust.checklists import CHECKLISTS
 
@@ -60,9 +61,13 @@ def test_what_only_people_know_stays_theirs(folder):
     checklist = find_checklist("claim")
     by = {line.item.number: line for line in fill(checklist, folder)}
     assert by["11"].status == "to attest" and by["22"].status == "evidence" and by["31"].status == "in part"
-    written = text(checklist, fill(checklist, folder), {"11": "Dr B.,\n2 May: names removed"})
-    assert "Attested by a person: Dr B., 2 May: names removed" in written
-    assert written.count("Attested by a person") == 1
+    said = {"11": Statement("claim/11", "attested", "Dr B.", "2026-05-02", "names [x] removed"),
+            "34": Statement("claim/34", "not applicable", "Dr B.", "2026-05-03", "It is no trial.")}  # fmt: skip
+    written = text(checklist, fill(checklist, folder), said)
+    assert "Attested by a person: Dr B., 2026-05-02: names \\[x\\] removed" in written
+    assert "Does not apply, a person states: Dr B., 2026-05-03: It is no trial." in written
+    assert written.count("Attested by a person") == 1 and "People have spoken for 2" in written
+    assert "A person must attest: the procedure and who checked it" not in written
 
 
 def test_an_unknown_checklist():

@@ -11,9 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import planted
 from planted import BEST, WEAK
 
+from whyscan.stats import differences
+from whyscan.stats.ranking import Ranking
+from whyscan.trust import select
 from whyscan.trust.answer import plain
 from whyscan.trust.questions.agreement import agreement
-from whyscan.trust.questions.errors import errors
+from whyscan.trust.questions.errors import _Model, errors
 from whyscan.trust.questions.flips import flips
 from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
@@ -27,9 +30,14 @@ def test_looks_elsewhere_even_where_both_are_right():
     found = looks(planted.rows(gap=0.15), BEST, WEAK)
     assert found.verdict == "yes" and "looks elsewhere." in found.sentence
     assert parts(found) == {"on all scans": "more", "where both are right": "more"}
+    assert "Where both are right the difference is +" in found.sentence and "attribution" not in found.sentence
+    (chart,) = found.more
+    assert {entry["series"] for entry in chart["entries"]} == {"on all scans", "where both are right"}
+    assert all(entry["sure"] for entry in chart["entries"] if entry["label"] == "all methods together")
     difference = next(each for each in found.evidence if each.name.startswith("difference, 60"))
     assert difference.low < 0.15 < difference.high and difference.p < 0.001
     assert "5.0 %" in found.sentence  # the chance level
+    assert found.sentence.count(" % [") == 2  # both shares have their interval
 
 
 def test_less_accurate_is_not_looking_elsewhere():
@@ -59,20 +67,47 @@ def test_wrong_predictions_that_look_elsewhere_are_found_and_predicted():
     assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "yes"
     added = next(e for e in found.evidence if e.name == f"{BEST}: AUROC for an error, added by metrics without a mask")
     assert added.low > 0.1
-    assert "explanations add +" in found.sentence
+    assert "maps add +" in found.sentence
 
 
 def test_maps_that_do_not_know_of_errors_predict_none():
     found = errors(planted.rows(n=200, telling=0.0, gap=0.0, gap_when_right=0.0, wrong=0.8), BEST)
     assert found.verdict == "no"
-    assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "no"
+    assert parts(found)[f"{BEST}: predicts errors beyond confidence"] != "yes"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.02, 0.2, "yes"), (-0.1, 0.2, "too few to tell"), (-0.02, 0.04, "no"), (-0.02, 0.06, "too few to tell")],
+)
+def test_that_maps_add_nothing_needs_a_gain_that_is_surely_small(low, high, word):
+    rows = [row for row in planted.rows(n=60, wrong=0.6) if row.model == BEST]
+    model = _Model.of(rows, select.predictions(rows), BEST)
+    assert model.enough
+    model.areas["added by metrics without a mask"] = Ranking((low + high) / 2, low, high)
+    model.areas["confidence and metrics without a mask"] = Ranking(0.8, 0.7, 0.9)
+    assert model.predicts == word
+    assert ("next to nothing" in model.sentence()) == (word == "no") == ("next to nothing" in model.short())
 
 
 def test_hardly_any_error_is_too_few():
     found = errors(planted.rows(n=30, wrong=0.1), BEST)
-    assert found.verdict == "too few to tell" and "Too few" in found.sentence
+    assert found.verdict == "too few to tell" and found.short.startswith("There are too few scans to tell whether maps")
+    assert "28 independent groups of scans are right and 2 wrong, and a test needs 6 of each." in found.sentence
+    assert "surely" not in found.sentence
+    assert found.figure is None and not found.more  # an interval of two groups is not drawn
     assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "too few to tell"
     assert errors([], BEST).verdict == "not measured"
+
+
+def test_maps_that_few_scans_tell_apart_are_drawn_hollow_and_those_of_too_few_not():
+    rows = planted.rows(n=120, telling=0.15, wrong=0.6)
+    rare = [row for row in rows if row.metric != "gini" or int(row.content[1:]) < 10]
+    chart = errors(rare, BEST).more[0]
+    by = {entry["label"]: entry for entry in chart["entries"] if entry["series"] == BEST}
+    assert by["share of positive weight in the tumour"]["sure"]
+    assert by["agreement with the mirrored scan"]["sure"] is False
+    assert "sparseness (Gini)" not in by and "Not drawn: 2 with fewer than 6 groups on one side." in chart["note"]
 
 
 def test_layers():
@@ -91,6 +126,7 @@ def test_layers():
     assert len(pairs) == 6 and all(each.correction == "Holm" and each.corrected >= each.p for each in pairs)
     assert parts(found)[f"share of positive weight in the tumour of the last layer, {BEST} against {WEAK}"] == "more"
     assert found.short.startswith(f"The last layer of {BEST} looks at the tumour more than the first.")
+    assert "p < 0.001 after Holm's correction" in found.sentence
     assert layers(planted.layered(n=120, rise=0.0, blank_first=False), BEST, WEAK).verdict == "no"
     assert layers(planted.layered(n=5, rise=0.0), BEST, WEAK).verdict == "too few to tell"
     assert layers(planted.rows(n=5), BEST, WEAK).verdict == "not measured"
@@ -106,14 +142,60 @@ def test_layers_in_a_given_order_and_likeness():
     assert "alike by 0.64 at the first layer and 0.10 at the last" in found.sentence
 
 
+def test_the_badge_of_layers_follows_the_corrected_p_value(monkeypatch):
+    """Of one figure alone p = 0.03 is a difference; as one of several it may not be."""
+    monkeypatch.setattr(differences, "flip_test", lambda *_, **__: 0.03)
+    likeness = [{"model": BEST, "layer": layer, "content": f"c{i}", "value": 0.1 * k + i / 100}
+                for k, layer in enumerate(planted.LAYERS) for i in range(9)]  # fmt: skip
+    found = layers(planted.layered(), BEST, WEAK, None, likeness)
+    assert (
+        parts(found)[f"{BEST}: share of positive weight in the tumour, last layer against first"] == "too few to tell"
+    )
+    assert found.verdict == "too few to tell" and "p = 0.030" not in found.sentence
+    line = next(each for each in found.evidence if each.name.endswith("in the tumour, last layer less first"))
+    assert line.corrected > 0.05 and f"p = {line.corrected:.3f} after Holm's correction" in found.sentence
+
+
+def test_flips_and_agreement_are_corrected_within_the_question(monkeypatch):
+    monkeypatch.setattr(differences, "flip_test", lambda *_, **__: 0.03)
+    monkeypatch.setattr(differences, "shuffle_test", lambda *_, **__: 0.03)
+    one = planted.flips()
+    two = [*one, *({**row, "method": "shap"} for row in one)]
+    assert flips(one).verdict == "yes" and flips(two).verdict == "too few to tell"
+    tests = [line for line in flips(two).evidence if line.p is not None]
+    assert [line.corrected for line in tests] == [0.06, 0.06]
+    without = [row for row in two if row["kind"] == "models"]  # no seeds: against the limit, corrected as well
+    assert flips(without).verdict == "too few to tell"
+    found = agreement(planted.rows(), planted.agreements(truth=0.3), BEST)
+    assert [line.corrected for line in found.evidence if line.p is not None] == pytest.approx([0.09] * 3)
+    assert parts(found)[f"{BEST}: more in the tumour than in the brain"] == "too few to tell"
+    assert found.sentence.count("p = 0.090 after Holm's correction") == 3
+
+
 def test_flips():
     found = flips(planted.flips())
-    assert found.verdict == "yes" and "of the tumour's area 30 %" in found.sentence and "seeds" in found.sentence
+    assert found.verdict == "yes" and "of the tumour's area 30 % [30, 31]" in found.sentence
+    assert "(of the brain's 15 % [15, 15])" in found.sentence
+    assert "between two seeds of one model explaining the same class: 5 % [4, 6] in LIME." in found.sentence
     assert flips(planted.flips(lost=0.05)).verdict == "no"
     assert flips(planted.flips(n=4)).verdict == "too few to tell"
     without = [row for row in planted.flips() if row["kind"] == "models"]
     assert flips(without).verdict == "yes"
+    assert found.badges == (("models", "yes"),)
+    assert "nothing should turn" in " ".join(found.notes)
     assert flips([]).verdict == flips([{**without[0], "lost": None}]).verdict == "not measured"
+
+
+def test_yes_between_classes_is_no_yes_between_models():
+    classes = [{**row, "kind": "classes", "a": "likeliest", "b": "second"} for row in planted.flips()
+               if row["kind"] == "models"]  # fmt: skip
+    few = [row for row in planted.flips(n=4) if row["kind"] == "models"]
+    found = flips([*few, *classes, *[row for row in planted.flips() if row["kind"] == "seeds"]])
+    assert found.badges == (("models", "too few to tell"), ("classes", "yes"))
+    assert found.verdict == "too few to tell"
+    still = [row for row in planted.flips(lost=0.05) if row["kind"] == "models"]
+    found = flips([*still, *classes, *[row for row in planted.flips() if row["kind"] == "seeds"]])
+    assert found.badges == (("models", "no"), ("classes", "yes")) and found.verdict == "yes"
 
 
 def test_agreement():
@@ -122,9 +204,18 @@ def test_agreement():
     assert found.verdict == "yes"
     assert parts(found)[f"{BEST}: agreement goes with being right"] == "yes"
     assert parts(found)[f"{BEST}: more in the tumour than in the brain"] == "yes"
-    low = agreement(rows, planted.agreements(n=180, level=0.2), BEST)
+    assert [chart["title"] for chart in found.more] == [
+        "Where the methods agree",
+        "Whether agreement goes with being right",
+    ]
+    assert "As a sign of being right agreement has an AUROC of 1.00" in found.sentence
+    low = agreement(rows, planted.agreements(n=360, level=0.2), BEST)
     assert low.verdict == "no" and "different pictures" in low.sentence
     assert parts(low)[f"{BEST}: agreement goes with being right"] == "no"
+    few = agreement(rows, planted.agreements(n=12, truth=0.3), BEST)
+    assert "AUROC" not in few.sentence and "too few scans to tell whether agreement is higher" in few.sentence
+    area = next(line for line in few.evidence if "AUROC" in line.name)
+    assert area.value is None and area.reason.startswith("8 groups of right and 4 of wrong predictions")
     assert agreement(rows, planted.agreements(n=3), BEST).verdict == "too few to tell"
     assert agreement(rows, [], BEST).verdict == "not measured"
 

@@ -13,16 +13,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 import planted
 from planted import BEST, WEAK
 
+from whyscan.study.trust_settings import TrustSettings
+from whyscan.trust.attested import Statement
 from whyscan.trust.questions.cues import cues
+from whyscan.trust.states import explained
 from whyscan.trust.summary import summarise
 from whyscan.trust.table import Row
-from whyscan.trust.verdict import explained, judged
+from whyscan.trust.thresholds import FEWEST
+from whyscan.trust.verdict import judged
 
 
 def explanation(**numbers):
     head = (BEST, "lime", "", "s", "c", "g", "glioma", "glioma", 0.9, "glioma")
     good = {"blank": 0.0, "constant": 0.0, "randomisation similarity": 0.1, "seed agreement": 0.9,
-            "flip consistency": 0.9, "converged": 1.0, "tissue: background": 0.1}  # fmt: skip
+            "flip consistency": 0.9, "turn consistency": 0.9, "converged": 1.0, "tissue: background": 0.1}  # fmt: skip
     return [Row(*head, metric, "image", value) for metric, value in {**good, **numbers}.items()]
 
 
@@ -35,10 +39,14 @@ def explanation(**numbers):
         ("randomisation similarity", -0.9, "fails sanity"),
         ("seed agreement", 0.79, "unstable"),
         ("flip consistency", 0.4, "unstable"),
+        ("turn consistency", 0.27, "unstable"),
         ("converged", 0.0, "not converged"),
         ("tissue: background", 0.6, "off-tissue"),
         ("seed agreement", 0.8, "usable"),
-        ("seed agreement", None, "usable"),
+        ("converged", None, "usable"),
+        ("seed agreement", None, "usable as far as asked"),
+        ("randomisation similarity", None, "usable as far as asked"),
+        ("turn consistency", None, "usable as far as asked"),
     ],
 )
 def test_states(metric, value, state):
@@ -83,7 +91,7 @@ def test_a_method_no_more_faithful_than_chance_fails():
 
 def test_a_lead_that_may_be_there_asks_for_care_and_one_that_is_surely_small_fails():
     rng = np.random.default_rng(0)
-    for lead, grade, said in ((0.3, "use with care", "not surely better"), (0.0, "fails", "no better")):
+    for lead, grade, said in ((0.3, "use with care", "too few to tell"), (0.0, "fails", "no better")):
         rows = planted.rows(n=38)
         drawn = iter(lead * 0.1 + 0.1 * (x - x.mean()) / x.std() for x in [rng.normal(0, 1, 38)])
         values = iter(next(drawn))
@@ -120,6 +128,83 @@ def test_few_scans_are_never_recommended():
     assert found.grade == "use with care" and any("too few" in reason for reason in found.reasons)
 
 
+STURDY = ("seed agreement", "flip consistency", "turn consistency", "randomisation similarity")
+
+
+def sturdy(rows, n, **values):
+    """Robustness and sanity on the first n scans only; of lime with values of their own."""
+    first = {f"c{i}": i for i in range(n)}
+    return [
+        row
+        if row.metric not in STURDY
+        else dataclasses.replace(row, value=None, status="skipped", reason="not asked")
+        if row.content not in first
+        else dataclasses.replace(row, value=values[row.metric][first[row.content] % len(values[row.metric])])
+        if row.method == "lime" and row.metric in values
+        else row
+        for row in rows
+    ]
+
+
+def test_the_default_number_of_scans_can_reach_every_verdict():
+    n = TrustSettings().sturdy
+    assert n >= FEWEST.value
+    found = grades(sturdy(planted.rows(), n, **{"randomisation similarity": (0.7, 0.9)}))
+    assert found[BEST, "gradcam"].grade == "recommended"
+    assert found[BEST, "lime"].grade == "fails" and found[BEST, "lime"].reasons[0].startswith("fails sanity")
+
+
+@pytest.mark.parametrize(
+    ("n", "values", "said"),
+    [
+        (2, (0.54, 0.6), "sanity: too few to tell (2 independent groups of scans; a verdict needs 6)"),
+        (5, (0.9,), "sanity: too few to tell (5 independent groups of scans; a verdict needs 6)"),
+        (6, (0.29, 0.74), "cannot be told apart from the limit of 0.5"),
+        (6, (0.27, 0.71), "cannot be told apart from the limit of 0.5"),
+    ],
+)
+def test_nothing_fails_that_could_as_well_pass(n, values, said):
+    found = grades(sturdy(planted.rows(), n, **{"randomisation similarity": values}))[BEST, "lime"]
+    assert found.grade == "use with care" and any(said in reason for reason in found.reasons), found.reasons
+
+
+def test_signs_that_differ_between_scans_do_not_cancel():
+    """The same map, now as it is and now turned round: of the scan, not of the model."""
+    found = grades(sturdy(planted.rows(), 6, **{"randomisation similarity": (0.9, -0.9)}))[BEST, "lime"]
+    assert found.grade == "fails" and "0.90 [0.90, 0.90]" in found.reasons[0]
+
+
+def test_a_map_that_turns_with_the_scan_fails_and_one_that_hangs_on_the_seed_asks_for_care():
+    for metric, grade in (("turn consistency", "fails"), ("flip consistency", "fails"),
+                          ("seed agreement", "use with care")):  # fmt: skip
+        found = grades(sturdy(planted.rows(), 6, **{metric: (0.3, -0.1)}))[BEST, "lime"]
+        assert found.grade == grade and found.reasons[0].startswith("unstable: agreement"), found.reasons
+        assert "−" in found.reasons[0] and "-" not in found.reasons[0]
+
+
+def test_single_maps_beyond_a_limit_ask_for_care_though_the_mean_holds():
+    found = grades(sturdy(planted.rows(), 20, **{"turn consistency": (0.4, *(0.9,) * 4)}))[BEST, "lime"]
+    assert found.reasons == ("unstable: 4 of 20 explanations asked, by agreement with the slightly turned scan",)
+
+
+def test_shares_are_of_those_that_were_asked():
+    found = grades(sturdy(planted.rows(), 6, **{"randomisation similarity": (0.9,)}))[BEST, "lime"]
+    assert found.states == {"fails sanity": 6, "usable as far as asked": 54}
+    assert found.shares == (
+        "0 of 6 asked about everything are usable",
+        "54 of 54 asked about less are usable as far as asked",
+        "fails sanity: 6 of 6 asked",
+    )
+    assert not any("10 %" in reason for reason in found.reasons)
+
+
+def test_a_handful_of_good_maps_does_not_show_that_nearly_all_are():
+    for n, passed in ((30, False), (35, True)):
+        reasons = grades(planted.rows(n=n))[BEST, "lime"].reasons
+        told = "too few to tell whether at most 10 % are blank, constant or off-tissue (0 of 30)"
+        assert (told not in reasons) == passed
+
+
 def test_missing_the_tumour_asks_for_care_and_blank_maps_fail():
     assert grades(change(planted.rows(), "energy in lesion", value=0.05))[BEST, "lime"].grade == "use with care"
     assert grades(change(planted.rows(), "blank", value=1.0))[BEST, "lime"].grade == "fails"
@@ -134,7 +219,7 @@ def test_too_few_evaluations_ask_for_more_and_are_no_failure_of_the_method():
     ]
     found = grades([*rows, *unsettled])
     assert found[BEST, "lime"].grade == "use with care" and found[BEST, "lime"].states == {"not converged": 60}
-    assert found[BEST, "lime"].reasons == ("100 % of its explanations had not settled within their evaluations",)
+    assert found[BEST, "lime"].reasons == ("60 of 60 explanations are not settled within their evaluations",)
     assert found[BEST, "gradcam"].grade == "recommended"
 
 
@@ -148,13 +233,90 @@ def test_cues():
               "majority": 0.6, "low": 0.9, "high": 0.97, "n": 300, "flag": True}]  # fmt: skip
     found = cues(planted.edits(n=100), audit, BEST)
     assert found.verdict == "yes" and "It rests on the border." in found.sentence
-    assert "'image size' alone answers 'tumour or not' with 94 %" in found.sentence
+    assert "'image size' alone answers 'tumour or not' with 94 % [90, 97] on holdout" in found.sentence
+    assert found.sentence.startswith("No edit was made that takes away what else the audit found")
+    assert "Whether the border alone would have been enough was not measured" in found.sentence
     words = dict(found.parts)
     assert words[f"{BEST} uses the border"] == "yes" and words[f"{BEST} uses the background"] == "no"
     assert "Hiding the tumour itself changes" in found.sentence and not any("tumour" in part for part in words)
     assert cues(planted.edits(n=100, changed=0.0), [], BEST).verdict == "no"
     assert cues(planted.edits(n=5, changed=0.0), [], BEST).verdict == "too few to tell"
     assert cues([], audit, BEST).verdict == "not measured"
+
+
+def cue(name, accuracy, **more):
+    return {"name": name, "question": "tumour or not", "subset": "holdout", "accuracy": accuracy, "majority": 0.6,
+            "low": accuracy - 0.03, "high": accuracy + 0.03, "n": 300, "flag": True, **more}  # fmt: skip
+
+
+def test_an_audited_cue_is_tied_to_the_edit_that_takes_it_away():
+    audit = [
+        cue("nearest neighbour", 0.95),
+        cue("border brightness", 0.8),
+        cue("border brightness", 0.99, subset="test-leaked"),
+    ]
+    found = cues(planted.edits(n=100), audit, BEST)
+    assert (
+        "By the audit, 'border brightness' alone answers 'tumour or not' with 80 % [77, 83] on holdout"
+        in found.sentence
+    )
+    assert f"taken away by 'border' and 'background', {BEST} uses it." in found.sentence
+    assert "takes away what else the audit found: 'nearest neighbour'" in found.sentence
+    assert dict(found.parts)[f"{BEST} uses 'border brightness', which the audit found to predict the label"] == "yes"
+    line = next(each for each in found.evidence if each.name.startswith("audit: 'border"))
+    assert line.reason == "used? 'border' takes it away: yes, 'background' takes it away: no"
+    assert not any("nearest" in part for part, _ in found.parts)
+
+
+def test_cues_that_cannot_be_told_are_named_with_their_n():
+    rows = [row for row in planted.edits(n=100) if row["edit"] != "background" or int(row["content"][1:]) < 2]
+    found = cues(rows, [], BEST)
+    assert "For the others there are too few scans to tell: the background 0 % [0, 66] (n = 2)." in found.sentence
+    assert found.short == f"{BEST} rests on the border; for 1 other cue there are too few scans to tell."
+    assert {entry["label"] for entry in found.figure["entries"]} >= {"border (n = 100)", "background (n = 2)"}
+
+
+def test_whose_shares_they_are_and_which_control_is_missing():
+    found = cues(planted.edits(n=100), [], BEST)
+    assert (
+        f"shares of the 100 scans that were edited, 0 of which {BEST} gets wrong unedited, not of all" in found.sentence
+    )
+    assert "On no scan could a healthy patch of its area be hidden" in found.sentence
+    wide = cues(planted.edits(n=100), [], BEST, alike=True)
+    assert "100 scans, 0 of which" in wide.sentence and "drawn from all alike" in wide.sentence
+    assert "being answered wrongly" not in wide.sentence
+    told = [summarise(planted.rows(n=6), {**EXTRAS, **more})["questions"][5]["sentence"]
+            for more in ({}, {"wide_edits": planted.edits(n=30)})]  # fmt: skip
+    assert ["drawn from all alike" in each for each in told] == [False, True]
+    patched = [{**row, "edit": "healthy patch", "after": row["predicted"]} for row in planted.edits(n=100)
+               if row["edit"] == "tumour"]  # fmt: skip
+    beside = cues([*planted.edits(n=100), *patched], [], BEST)
+    assert "Hiding as much tissue on the other side changes 0 %" in beside.sentence
+    assert "could a healthy patch" not in beside.sentence
+    assert not any("shows how much" in note for note in beside.notes)
+
+
+def test_uses_are_corrected_over_edits_and_models():
+    """Six of 30 answers change: alone that is surely more than 5 % (p = 0.007), as one of ten edits it is not."""
+    row = planted.edits(n=1)[0]
+
+    def table(edits):
+        return [{**row, "edit": edit, "content": f"c{i}", "group": f"g{i}", "after": "none" if i < 6 else "glioma"}
+                for edit in edits for i in range(30)]  # fmt: skip
+
+    alone = cues(table(["border"]), [], BEST)
+    many = cues(table(["border", *(f"edit {i}" for i in range(9))]), [], BEST)
+    words = [dict(found.parts)[f"{BEST} uses the border"] for found in (alone, many)]
+    assert words == ["yes", "too few to tell"], [found.evidence[0] for found in (alone, many)]
+    line = many.evidence[0]
+    assert line.corrected == pytest.approx(10 * line.p) and line.correction == "Holm"
+    accuracy = [each for each in many.evidence if "change of accuracy" in each.name]
+    assert all(each.correction == "Holm" and -1 <= each.low <= each.high <= 1 for each in accuracy)
+
+
+def test_no_edit_has_an_interval_of_no_width():
+    found = cues(planted.edits(n=2, changed=0.0), [], BEST)
+    assert all(each.low < each.high for each in found.evidence if each.low is not None)
 
 
 EXTRAS = {"best": BEST, "weak": WEAK, "flips": planted.flips(), "agreement": planted.agreements(),
@@ -170,18 +332,58 @@ def test_summary_has_everything_and_is_json():
 
 
 def test_people_judge_what_people_must():
-    found = summarise(planted.rows(), EXTRAS)
+    rows = planted.rows(n=120, telling=0.15, wrong=0.6)
+    found = summarise(rows, EXTRAS)
     status = {each["key"]: each["status"] for each in found["scorecard"]}
     assert status == {"G1": "missing", "G2": "missing", "G3": "measured", "G4": "measured", "G4 people": "missing",
                       "G5": "measured"}  # fmt: skip
-    said = summarise(
-        planted.rows(), {**EXTRAS, "attested": {"G1": "Dr A., 3 readers, May", "G3": "trust me", "G2": " "}}
+    words = {
+        "G1": said("G1", "Three readers understood it."),
+        "G2": said("G2", "No decision hangs on it.", "not applicable"),
+        "G3": said("G3", "trust me"),
+    }
+    told = summarise(rows, {**EXTRAS, "attested": words})
+    entries = {each["key"]: each for each in told["scorecard"]}
+    assert entries["G1"]["status"] == "attested" and entries["G1"]["text"] == (
+        "Dr A. Becker, 2026-05-02: Three readers understood it."
     )
-    status = {each["key"]: each["status"] for each in said["scorecard"]}
-    (truth,) = (each["text"] for each in said["scorecard"] if each["key"] == "G3")
-    assert truth.startswith(f"Of {len(said['methods'])} pairs of a method and a model: ")
-    assert status["G1"] == "attested" and status["G2"] == "missing" and status["G3"] == "measured"
-    assert said["questions"][6]["verdict"] == "no"
+    assert entries["G2"]["status"] == "not applicable" and entries["G3"]["status"] == "measured"
+    last = told["questions"][6]
+    assert last["verdict"] == "no" and last["short"] == (
+        "1 of 6 entries are missing: people must attest informative plausibility."
+    )
+    assert "Of 1 a person states that it does not apply." in last["sentence"]
+
+
+def said(key, text, status="attested"):
+    return Statement(f"guidelines/{key}", status, "Dr A. Becker", "2026-05-02", text)
+
+
+def test_plausible_is_what_agrees_with_the_tumour():
+    """Errors are told by how much of the map lies in the tumour, and by nothing that needs no mask."""
+    rows = [row for row in planted.rows(n=150, telling=0.15) if not row.metric.startswith("tissue")]
+    card = {each["key"]: each for each in summarise(rows, EXTRAS)["scorecard"]}
+    assert card["G4"]["status"] == "measured"
+    assert f"{BEST}: agreement with the tumour finds its errors with an AUROC of 1.00 [" in card["G4"]["text"]
+    assert "and adds +0.5" in card["G4"]["text"] and f"confidence; {WEAK}" in card["G4"]["text"]
+    blind = [row for row in planted.rows(n=150) if "lesion" not in row.metric and row.metric != "auc"]
+    told = summarise(blind, EXTRAS)
+    card = {each["key"]: each for each in told["scorecard"]}
+    assert card["G4"]["status"] == "missing" and "the tumour is known on too few scans" in card["G4"]["text"]
+    assert "of informative plausibility there are no figures" in told["questions"][6]["short"]
+    assert told["questions"][6]["short"].count("people must") == 1
+
+
+def test_too_few_errors_are_no_work_for_people():
+    told = summarise(planted.rows(n=12), EXTRAS)
+    card = {each["key"]: each for each in told["scorecard"]}
+    assert card["G4"]["status"] == "missing" and "too few wrong" in card["G4"]["text"]
+    assert told["questions"][6]["short"] == (
+        "4 of 6 entries are missing: people must attest understandability, clinical relevance and informative "
+        "plausibility; of informative plausibility there are no figures."
+    )
+    (truth,) = (each["text"] for each in told["scorecard"] if each["key"] == "G3")
+    assert truth.startswith(f"Of {len(told['methods'])} pairs of a method and a model: ")
 
 
 @pytest.mark.parametrize(

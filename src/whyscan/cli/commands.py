@@ -364,6 +364,9 @@ def trust(
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
     ] = None,
+    attest: Annotated[
+        Path | None, typer.Option("--attest", help="A person's statements, from trust/attest.template.json.")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -380,16 +383,20 @@ def trust(
             seed=seed, evaluations=parse({"samples": samples})["samples"], **given,
         )  # fmt: skip
         found = api.trust(
-            run, data, settings, models=model or (), checklists=check or (), say=console.note, progress=progress
-        )
+            run, data, settings, models=model or (), checklists=check or (), attest=attest, say=console.note,
+            progress=progress,
+        )  # fmt: skip
     if json:
         console.say_json(found)
         return
     console.say(found["headline"], "")
     for each in found["questions"]:
         told = each["sentence"].replace("\n", "\n   ")
-        console.say(f"{each['number']}. {each['question']}", f"   {each['verdict']}: {each['short']}", f"   {told}")
+        words = ", ".join(f"{half} {word}" for half, word in each["badges"]) or each["verdict"]
+        console.say(f"{each['number']}. {each['question']}", f"   {words}: {each['short']}", f"   {told}")
     console.say("", f"table:  {run / 'trust' / 'table.csv'}", f"report: {run / 'report.html'}")
+    if check:
+        console.say(f"left for people to say: {run / 'trust' / 'attest.template.json'}")
 
 
 def study(

@@ -34,6 +34,7 @@ class Run:
     shortcut/shortcut.json   the check of a planted cue, where there is one
     trust/table.csv          every measured value of every explanation
     trust/scans/             the same scan by scan; of a few scans also the explanations by superpixels
+    trust/attested.json      what people state about the study, with name and date, where they do
     trust/summary.json       what is made of it: verdicts and the answers to the questions
     results.csv              every measured figure, tidy
     report.html
@@ -86,6 +87,10 @@ class Run:
     @property
     def trust_path(self) -> Path:
         return self.folder / "trust" / "summary.json"
+
+    @property
+    def attested_path(self) -> Path:
+        return self.folder / "trust" / "attested.json"
 
     @property
     def results_path(self) -> Path:

@@ -18,6 +18,7 @@ SERIES = (VALIDATION, "#d98324", "#5a9e6f", TRAIN)
 """Colours that differ in brightness too, for readers who see no hue."""
 MARKS = ("o", "s", "^", "D")
 _LABEL = 34
+_PALE = 0.5
 
 
 def chart(data: Mapping[str, Any]) -> Figure | None:
@@ -30,8 +31,8 @@ def dots(data: Mapping[str, Any]) -> Figure:
     """One line a label, a dot with its interval for each series.
 
     Args:
-        data: entries (label, value, low, high, series, perhaps chance), unit, reference: where a line is drawn, and
-            reference_name: what it is; percent: whether values are shares.
+        data: entries (label, value, low, high, series, perhaps chance, and sure: False is drawn hollow and pale), unit,
+            reference: where a line is drawn, and reference_name: what it is; percent: whether values are shares.
     """
     entries: Sequence[Mapping[str, Any]] = data["entries"]
     labels = list(dict.fromkeys(str(each["label"]) for each in entries))
@@ -46,8 +47,14 @@ def dots(data: Mapping[str, Any]) -> Figure:
         y = np.array([labels.index(str(each["label"])) + shift for each in some])
         value, low, high = (np.array([float(each[key]) for each in some]) for key in ("value", "low", "high"))
         colour = SERIES[number % len(SERIES)]
-        axis.hlines(y, np.minimum(low, value), np.maximum(high, value), color=colour, linewidth=1.6)
-        axis.plot(value, y, linestyle="", marker=MARKS[number % len(MARKS)], markersize=5, color=colour, label=name)
+        mark = MARKS[number % len(MARKS)]
+        pale = np.array([each.get("sure") is False for each in some], bool)
+        for rows, alpha, fill in ((~pale, 1.0, colour), (pale, _PALE, "none")):
+            ends = np.minimum(low, value)[rows], np.maximum(high, value)[rows]
+            axis.hlines(y[rows], *ends, color=colour, linewidth=1.6, alpha=alpha)
+            axis.plot(value[rows], y[rows], linestyle="", marker=mark, markersize=5, color=colour,
+                      markerfacecolor=fill, alpha=min(1.0, alpha + 0.2))  # fmt: skip
+        axis.plot([], [], linestyle="", marker=mark, markersize=5, color=colour, label=name)
     if data.get("reference") is not None:
         axis.axvline(float(data["reference"]), color=INK, linewidth=1, linestyle=(0, (4, 2)))
         axis.annotate(

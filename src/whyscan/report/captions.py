@@ -42,6 +42,21 @@ PAIR_LIME_APART = Caption(
     "anything from borders or sizes of the regions: they were not cut alike.",
 )
 PAIR_LAYERS = Caption("The same layers of both models. Each tile has its own scale: compare places, not strengths.")
+TURNED_MODELS = Caption(
+    "Between models: one class, the same superpixels and one scale for both.",
+    "that the two models read these regions of this scan in opposite ways.",
+    "which of them is right, or that this is why one is weaker.",
+)
+TURNED_APART = Caption(
+    "Superpixels of the two models differ, as their input sizes do: the second's weights were carried over to those of "
+    "the first by their mean, which leaves them without intervals; there, sure is a weight of at least a tenth of the "
+    "largest. Conclude nothing from a single superpixel."
+)
+TURNED_CLASSES = Caption(
+    "Between classes: one model, its two likeliest classes, one scale for both.",
+    "which regions decide between the two classes.",
+    "that much turning is a flaw: what speaks for one of two competing classes mostly has to speak against the other.",
+)
 LIME = Caption(
     "What hiding each superpixel does to each class's score, fitted linearly; one scale for all classes.",
     "which regions matter to this model on this scan.",

@@ -24,7 +24,8 @@ from whyscan.report import (
     summary,
     training,
     trust,
-)  # fmt: skip
+    turned,
+)
 from whyscan.report.words import LEVELS, Names, private
 
 
@@ -55,7 +56,7 @@ def html(run: Run) -> str:
         "audit": findings.section(audit, names) if audit else None,
         "training": training.section(run, compared),
         "comparison": comparison.section(compared) if compared else None,
-        "trust": trust.section(judged) if judged else None,
+        "trust": trust.section(judged) | {"turned": turned.section(run, judged, names)} if judged else None,
         "gallery": gallery.section(run, index, names) if index else None,
         "states": states.states(judged, (index or {}).get("evaluations")),
         "shortcut": shortcut.section(run, misled) if misled else None,

@@ -16,8 +16,6 @@ GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not me
 WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
 """An answer is no merit: yes and no have one colour. What is missing has another."""
-STATES = ("blank", "constant", "fails sanity", "unstable", "off-tissue", "not converged", "not measured")
-"""What can be wrong with an explanation, worst first."""
 
 
 def section(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +50,7 @@ def headline(document: Mapping[str, Any]) -> dict[str, Any]:
             (
                 int(each["number"]),
                 str(each["question"]),
-                str(each["verdict"]),
-                WORDS.get(str(each["verdict"]), "note"),
+                _badges(each),
                 private(str(each.get("short") or "")),
             )
             for each in document.get("questions") or []
@@ -84,9 +81,7 @@ def _method(each: Mapping[str, Any], spent: object) -> dict[str, Any]:
         "grade": str(each["grade"]),
         "level": GRADES.get(str(each["grade"]), "note"),
         "reasons": [str(reason) for reason in each.get("reasons") or []],
-        "usable": int(states.get("usable", 0)),
-        "all": sum(int(n) for n in states.values()),
-        "states": [f"{states[state]} {state}" for state in STATES if states.get(state)],
+        "shares": [str(share) for share in each.get("shares") or []],
         "remedy": _remedy(str(each["method"]), int(states.get("not converged", 0)), spent),
         "misses": "not asked" if misses is None else ", ".join(str(name) for name in misses) or "none",
         "evidence": [_line(line) for line in each.get("evidence") or []],
@@ -121,7 +116,7 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "number": int(each["number"]),
         "question": str(each["question"]),
         "verdict": str(each["verdict"]),
-        "level": WORDS.get(str(each["verdict"]), "note"),
+        "badges": _badges(each),
         "short": private(str(each.get("short") or "")),
         "lines": private(str(each["sentence"])).split("\n"),
         "parts": [(str(what), str(word), WORDS.get(str(word), "note")) for what, word in each.get("parts") or []],
@@ -130,6 +125,13 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
     }
+
+
+def _badges(each: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(level, text): the answer's word, or one for each half of a question that asks two things."""
+    halves = each.get("badges") or []
+    told = [(str(word), f"{half}: {word}") for half, word in halves] or [(str(each["verdict"]), str(each["verdict"]))]
+    return [(WORDS.get(word, "note"), text) for word, text in told]
 
 
 def _card(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def _told(data: Mapping[str, Any]) -> str:
     """The chart in words, for those who do not see it."""
     if data.get("kind") == "dots":
         return "; ".join(
-            f"{each['label']} {each.get('series') or ''} {each['value']:.2f}".replace("  ", " ")
+            f"{each['label']} {each.get('series') or ''} {_fixed(each['value'], 2)}".replace("  ", " ")
             for each in data.get("entries") or []
         )
     if data.get("kind") == "profiles":
@@ -188,6 +190,11 @@ def _figure(row: Mapping[str, Any]) -> Figure:
 
 
 def _number(value: float, share: bool, signed: bool) -> str:
-    text = f"{100 * value:{'+' if signed else ''}.1f}" if share else f"{value:{'+' if signed else ''}.3f}"
     unit = (" points" if signed else " %") if share else ""
-    return f"{text}{unit}".replace("-", "−")
+    return f"{_fixed(100 * value, 1, signed) if share else _fixed(value, 3, signed)}{unit}"
+
+
+def _fixed(value: float, digits: int, signed: bool = False) -> str:
+    """With a true minus sign; what rounds to 0 has no sign."""
+    value = round(value, digits) + 0.0
+    return f"{value:{'+' if signed and value else ''}.{digits}f}".replace("-", "−")

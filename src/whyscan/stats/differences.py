@@ -1,7 +1,9 @@
 """Differences: of two things on the same scans, or of two kinds of scans, with interval, test, size and power.
 
-Everything is by group. No p-value leaves this file without its interval, and no "no difference" without the smallest
-effect that these scans would have shown.
+Everything is by group. No p-value leaves this file without its interval. No interval leaves what the values can be at
+all, and none has zero width: where all scans are alike the bootstrap has nothing to reshuffle. For shares the score
+intervals of counts stand in then (Wilson; Bonett and Price; Newcombe): of all values from 0 to 1 with one mean, hits
+and misses spread most, so that these are careful for any other. For values of another kind there is no interval.
 """
 
 from __future__ import annotations
@@ -14,7 +16,22 @@ from jaxtyping import Bool, Float64
 from scipy.special import stdtrit
 
 from whyscan.stats.effects import cliffs_delta, cohen_dz
-from whyscan.stats.intervals import LEVEL, UNKNOWN, Interval, group_index, hull, percentile, resample, resample_mean
+from whyscan.stats.intervals import (
+    LEVEL,
+    UNKNOWN,
+    Interval,
+    collapsed,
+    effective,
+    group_index,
+    hull,
+    newcombe,
+    paired_difference,
+    percentile,
+    proportion,
+    resample,
+    resample_mean,
+    wilson,
+)
 from whyscan.stats.power import smallest_effect
 from whyscan.stats.tests import flip_test, shuffle_test
 
@@ -34,7 +51,9 @@ class Difference:
         effect: its size in units of its spread, or of ranks.
         measure: which effect: "Cohen's dz" of pairs, "Cliff's delta" of two kinds.
         n: groups; of two kinds those of the first, and `other` those of the second.
-        smallest: the standardised effect that so many groups show with 80 % power.
+        smallest: the standardised effect that so many groups show with 80 % power, in one test.
+        spread: the standard deviation of groups: of their mean differences, or within the two kinds. It is the unit in
+            which "small" and "medium" are said.
     """
 
     value: float
@@ -46,29 +65,62 @@ class Difference:
     n: int
     other: int | None
     smallest: float
+    spread: float = float("nan")
+
+
+Ends = tuple[float, float]
+"""The least and the greatest value that there can be."""
+ANY: Ends = (-np.inf, np.inf)
+SHARE: Ends = (0.0, 1.0)
 
 
 def paired(
-    a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " n"], groups: Sequence[str], *, seed: int = 0
+    a: Float64[np.ndarray, " n"],
+    b: Float64[np.ndarray, " n"],
+    groups: Sequence[str],
+    *,
+    within: Ends = ANY,
+    seed: int = 0,
 ) -> Difference:
-    """`a` less `b`, on the same scans. The effect is taken over the groups' mean differences."""
-    differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    """`a` less `b`, on the same scans. The effect is taken over the groups' mean differences.
+
+    Args:
+        within: what `a` and `b` can be at all; so their difference is no larger than from one end to the other.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    differences = a - b
     if not differences.size:
         return Difference(*(float("nan"),) * 5, "Cohen's dz", 0, None, float("inf"))
     rng = np.random.default_rng(seed)
-    low, high = mean_interval(differences, groups, rng=rng)
-    effect = cohen_dz(group_means(differences, groups))
+    hits = within == SHARE and _hits(a) and _hits(b)
+    if hits or (within == SHARE and np.ptp(differences) <= 1e-9):
+        low, high = _of_hits(differences, groups, rng)
+    else:
+        most = within[1] - within[0]
+        low, high = mean_interval(differences, groups, rng=rng, within=(-most, most))
+    means = group_means(differences, groups)
+    effect = cohen_dz(means)
     p = flip_test(differences, groups, rng=rng)
     count, _ = group_index(groups)
     return Difference(
-        float(differences.mean()), low, high, p, effect, "Cohen's dz", count, None, smallest_effect(count)
-    )
+        float(differences.mean()), low, high, p, effect, "Cohen's dz", count, None, smallest_effect(count),
+        _spread(means),
+    )  # fmt: skip
 
 
 def apart(
-    values: Float64[np.ndarray, " n"], second: Bool[np.ndarray, " n"], groups: Sequence[str], *, seed: int = 0
+    values: Float64[np.ndarray, " n"],
+    second: Bool[np.ndarray, " n"],
+    groups: Sequence[str],
+    *,
+    within: Ends = ANY,
+    seed: int = 0,
 ) -> Difference:
-    """The mean of the first kind of scans less that of the second. A group may hold both: it is drawn as a whole."""
+    """The mean of the first kind of scans less that of the second. A group may hold both: it is drawn as a whole.
+
+    Args:
+        within: what a value can be at all.
+    """
     values, second = np.asarray(values, np.float64), np.asarray(second, bool)
     names = np.asarray(groups, np.str_)
     n, other = np.unique(names[~second]).size, np.unique(names[second]).size
@@ -83,14 +135,19 @@ def apart(
 
     value = float(values[~second].mean() - values[second].mean())
     interval = percentile(resample(statistic, groups, draws=DRAWS, rng=rng))
-    if min(n, other) < SMALL:
-        interval = hull(interval, _welch(values, second, names, value))
+    if within == SHARE and (_hits(values) or collapsed(interval)):
+        interval = hull(interval, _two_shares(values, second, names))
+    elif collapsed(interval):
+        interval = UNKNOWN
+    elif min(n, other) < SMALL:
+        interval = hull(interval, _cut(_welch(values, second, names, value), within[1] - within[0]))
     if min(n, other) < 2:
         interval = UNKNOWN
     firsts, seconds = (group_means(values[rows], list(names[rows])) for rows in (~second, second))
     p = shuffle_test(values, second, groups, rng=rng)
     delta = cliffs_delta(firsts, seconds)
-    return Difference(value, *interval, p, delta, "Cliff's delta", n, other, smallest_effect(n, other))
+    spread = _spread(firsts, seconds)
+    return Difference(value, *interval, p, delta, "Cliff's delta", n, other, smallest_effect(n, other), spread)
 
 
 def mean_interval(
@@ -99,9 +156,12 @@ def mean_interval(
     *,
     rng: np.random.Generator,
     level: float = LEVEL,
-    within: tuple[float, float] = (-np.inf, np.inf),
+    within: Ends = ANY,
 ) -> Interval:
     """The interval of a mean: the bootstrap by group, with few groups widened to hold Student's. Unknown below two.
+
+    Shares of hits, where every value is 0 or 1, get the interval of a proportion, and so do shares that are the same on
+    every scan; of other values that are all the same nothing is known: see the module's docstring.
 
     Args:
         within: what such a value can be at all; Student's interval knows of no end and is cut there.
@@ -109,11 +169,15 @@ def mean_interval(
     count, _ = group_index(groups)
     if count < 2:
         return UNKNOWN
-    drawn = percentile(resample_mean(values, groups, draws=DRAWS, rng=rng), level)
+    means = resample_mean(values, groups, draws=DRAWS, rng=rng)
+    if within == SHARE and _hits(values):
+        return proportion(values, groups, means, level, n=effective(groups))
+    drawn, mean = percentile(means, level), float(values.mean())
+    if collapsed(drawn):
+        return hull(drawn, wilson(mean, effective(groups), level)) if within == SHARE else UNKNOWN
     if count >= SMALL:
         return drawn
     half = float(stdtrit(count - 1, (1 + level) / 2)) * _error(values, groups)
-    mean = float(values.mean())
     return hull(drawn, Interval(max(mean - half, within[0]), min(mean + half, within[1])))
 
 
@@ -121,6 +185,39 @@ def group_means(values: Float64[np.ndarray, " n"], groups: Sequence[str]) -> Flo
     """One value a group, in the order of the groups' names."""
     count, index = group_index(groups)
     return np.asarray(np.bincount(index, values, minlength=count) / np.bincount(index, minlength=count))
+
+
+def _of_hits(differences: np.ndarray, groups: Sequence[str], rng: np.random.Generator) -> Interval:
+    """Of a mean difference of hits, or of shares that differ by as much on every scan."""
+    if group_index(groups)[0] < 2:
+        return UNKNOWN
+    means = resample_mean(differences, groups, draws=DRAWS, rng=rng)
+    return paired_difference(differences, groups, means, n=effective(groups))
+
+
+def _two_shares(values: np.ndarray, second: np.ndarray, names: np.ndarray) -> Interval:
+    """Newcombe's interval of the first kind's share less the second's."""
+    first, other = ((float(values[rows].mean()), effective(list(names[rows]))) for rows in (~second, second))
+    return newcombe(*first, *other)
+
+
+def _hits(values: np.ndarray) -> bool:
+    """Whether each value is 0 or 1."""
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def _cut(interval: Interval, most: float) -> Interval:
+    """A difference's interval, cut at what a difference can be."""
+    return Interval(max(interval.low, -most), min(interval.high, most))
+
+
+def _spread(*parts: np.ndarray) -> float:
+    """The standard deviation of groups about their part's own mean: 0 where they are alike but for rounding, NaN where
+    there are too few for one."""
+    freedom = sum(part.size - 1 for part in parts)
+    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    found = (squares / freedom) ** 0.5 if freedom else float("nan")
+    return 0.0 if found <= 1e-12 else found
 
 
 def _error(values: np.ndarray, groups: Sequence[str]) -> float:

@@ -40,6 +40,16 @@ def group_index(groups: Sequence[str]) -> tuple[int, Int64[np.ndarray, " n"]]:
     return names.size, index.astype(np.int64)
 
 
+def effective(groups: Sequence[str]) -> float:
+    """How many groups of one size would know as much, if the scans of a group were all alike (Kish, 1965).
+
+    With groups of one size it is their number; one large group among small ones counts little more than itself.
+    """
+    _, index = group_index(groups)
+    sizes = np.bincount(index).astype(float)
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if sizes.size else 0.0
+
+
 def group_weights(
     groups: Sequence[str], draws: int, rng: np.random.Generator
 ) -> Iterator[Float64[np.ndarray, "some n"]]:
@@ -109,6 +119,22 @@ def bonett_price(up: float, down: float, n: float, level: float = LEVEL) -> Inte
     return Interval(max(-1.0, gained - lost - half), min(1.0, gained - lost + half))
 
 
+def newcombe(share: float, n: float, other: float, m: float, level: float = LEVEL) -> Interval:
+    """The interval of a difference of two independent proportions, `share` of n less `other` of m.
+
+    Newcombe, "Interval estimation for the difference between independent proportions" (1998), method 10: made of both
+    sides' Wilson intervals, so that it has width even where no unit, or every one, is a hit.
+    """
+    if n <= 0 or m <= 0:
+        return UNKNOWN
+    (low, high), (other_low, other_high) = wilson(share, n, level), wilson(other, m, level)
+    gap = share - other
+    return Interval(
+        max(-1.0, gap - ((share - low) ** 2 + (other_high - other) ** 2) ** 0.5),
+        min(1.0, gap + ((high - share) ** 2 + (other - other_low) ** 2) ** 0.5),
+    )
+
+
 def hull(*parts: Interval) -> Interval:
     """The smallest interval that holds all of them; what is unknown is left out."""
     known = [part for part in parts if not np.isnan(part.low)]
@@ -122,11 +148,17 @@ def proportion(
     groups: Sequence[str],
     values: Float64[np.ndarray, " draws"],
     level: float = LEVEL,
+    *,
+    n: float | None = None,
 ) -> Interval:
     """The interval of a share of hits: the bootstrap, widened by Wilson's where it cannot be trusted alone.
 
     That is where fewer than `FEW` groups hold a miss, or a hit. Wilson's then counts a group as one trial, which is
     too careful where the scans of a group are not all alike, and never too bold.
+
+    Args:
+        values: the bootstrap draws of the share.
+        n: how many trials Wilson's interval counts, if not the groups: see `effective`.
     """
     count, index = group_index(groups)
     if count == 0:
@@ -134,7 +166,7 @@ def proportion(
     missing = np.unique(index[hits < 1]).size
     hitting = np.unique(index[hits > 0]).size
     drawn = percentile(values, level)
-    return drawn if min(missing, hitting) >= FEW else hull(drawn, wilson(float(hits.mean()), count, level))
+    return drawn if min(missing, hitting) >= FEW else hull(drawn, wilson(float(hits.mean()), n or count, level))
 
 
 def uncertain(drawn: Interval, n: int, level: float = LEVEL) -> Interval:
@@ -157,18 +189,22 @@ def paired_difference(
     groups: Sequence[str],
     values: Float64[np.ndarray, " draws"],
     level: float = LEVEL,
+    *,
+    n: float | None = None,
 ) -> Interval:
     """The interval of a mean of paired differences in -1..1: the bootstrap, widened where few groups differ at all.
 
     Args:
         differences: one model's hits less the other's, on the same scans.
         values: the bootstrap draws of their mean.
+        n: how many pairs the score interval counts, if not the groups: see `effective`.
     """
     count, index = group_index(groups)
     sums = np.bincount(index, differences, minlength=count)
     drawn = percentile(values, level)
     if np.count_nonzero(sums) >= FEW and drawn.low < drawn.high:  # all alike: nothing to reshuffle
         return drawn
-    per_unit = count / max(differences.size, 1)
+    units = n or count
+    per_unit = units / max(differences.size, 1)
     up, down = sums[sums > 0].sum() * per_unit, -sums[sums < 0].sum() * per_unit
-    return hull(drawn, bonett_price(float(up), float(down), count, level))
+    return hull(drawn, bonett_price(float(up), float(down), units, level))

@@ -8,7 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from whyscan.stats.intervals import Interval, group_index, hull, percentile, resample, uncertain
+from whyscan.stats.intervals import (
+    Interval,
+    bonett_price,
+    collapsed,
+    group_index,
+    hull,
+    percentile,
+    resample,
+    uncertain,
+)
 from whyscan.stats.scores import area
 
 DRAWS = 1000
@@ -31,8 +40,7 @@ def ranking(
     draws = resample(
         lambda weights: area(positive, score, weights), groups, draws=DRAWS, rng=np.random.default_rng(seed)
     )
-    _, index = group_index(groups)
-    rarer = min(np.unique(index[positive]).size, np.unique(index[~positive]).size)
+    rarer = _rarer(positive, groups)
     interval = uncertain(percentile(draws), rarer) if rarer else percentile(draws)
     return Ranking(float(area(positive, score)), *interval)
 
@@ -45,14 +53,24 @@ def gain(
     *,
     seed: int = 0,
 ) -> Ranking:
-    """AUROC of `score` less that of `other`, on the same draws."""
+    """AUROC of `score` less that of `other`, on the same draws; where none of them differs, Bonett and Price's interval
+    on the rarer side's groups: so many disjoint pairs were ranked alike."""
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         return np.asarray(area(positive, score, weights) - area(positive, other, weights))
 
     value = float(area(positive, score) - area(positive, other))
     drawn = percentile(resample(statistic, groups, draws=DRAWS, rng=np.random.default_rng(seed)))
+    rarer = _rarer(positive, groups)
+    if collapsed(drawn) and rarer:
+        drawn = hull(drawn, bonett_price(max(value, 0.0) * rarer, max(-value, 0.0) * rarer, rarer))
     return Ranking(value, *hull(drawn, Interval(value, value)))
+
+
+def _rarer(positive: np.ndarray, groups: Sequence[str]) -> int:
+    """Groups of the positives, or of the rest, whichever are fewer."""
+    _, index = group_index(groups)
+    return min(np.unique(index[positive]).size, np.unique(index[~positive]).size)
 
 
 def logistic(

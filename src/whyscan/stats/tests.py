@@ -12,8 +12,9 @@ from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+from scipy.special import betainc
 
-from whyscan.stats.intervals import CELLS, group_index
+from whyscan.stats.intervals import CELLS, effective, group_index
 
 
 def mcnemar(right_a: Bool[np.ndarray, " n"], right_b: Bool[np.ndarray, " n"]) -> float:
@@ -120,6 +121,24 @@ def shuffle_test(
         order = rng.permuted(np.tile(kind.astype(float), (some, 1)), axis=1)
         hits += int((difference(order) >= reached).sum())
     return (1 + hits) / (1 + draws)
+
+
+def share_test(hits: Bool[np.ndarray, " n"], groups: Sequence[str], limit: float) -> float:
+    """The exact binomial test of a share of hits against a limit, two-sided: were it the limit, how often would the
+    share lie as far on this side of it? Twice the tail, at most 1.
+
+    A group is one trial; groups of unequal size count as `intervals.effective` of them, and with a number of trials
+    that is not whole the binomial's tail is the incomplete beta function that it always equals. NaN without scans.
+    """
+    trials = effective(groups)
+    if not trials:
+        return float("nan")
+    count = float(np.mean(hits)) * trials
+    if count > limit * trials:
+        tail = float(betainc(count, trials - count + 1, limit))
+    else:
+        tail = float(betainc(trials - count, count + 1, 1 - limit)) if count < trials else 1.0
+    return min(1.0, 2 * tail)
 
 
 def _portions(draws: int, width: int) -> list[int]:

@@ -22,7 +22,7 @@ from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import save_all
 from whyscan.records.run import Run
-from whyscan.study import turning
+from whyscan.study import attesting, turned, turning
 from whyscan.study.explaining import chosen_models
 from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
@@ -30,7 +30,8 @@ from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
 from whyscan.study.trust_scans import Chosen, choose, choose_wide
 from whyscan.study.trust_settings import TrustSettings
-from whyscan.trust import aggregate, located, table
+from whyscan.trust import aggregate, attested, located, table
+from whyscan.trust.attestable import SCORECARD
 from whyscan.trust.layering import likeness
 from whyscan.trust.summary import summarise
 
@@ -105,6 +106,7 @@ def trust_stage(
                 )  # fmt: skip
                 table.write(piece.stem.with_suffix(".csv"), found.rows)
                 files.write_json(piece.stem.with_suffix(".json"), {**found.document(), "masks": notes})
+                piece.stem.with_suffix(".npz").unlink(missing_ok=True)  # those of an earlier call, of other models
                 if piece.keeps_superpixels and found.superpixels:
                     save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
@@ -229,6 +231,7 @@ def _write(
             "edits": more["edits"],
             "likeness": _likeness(more["maps"]),
             "cues": audit.get("cues", []),
+            "attested": attested.of(attesting.kept(run), SCORECARD),
             "wide_rows": wide_rows,
             "wide_edits": wide_more["edits"],
             **told,
@@ -239,6 +242,8 @@ def _write(
     document["masks that do not fit"] = list(
         {each["source"]: each for each in more["masks"] + wide_more["masks"]}.values()
     )
+    stems = [each.stem for each in kept if not each.depth.wide]
+    document["turned"] = turned.shown(stems, models, more["turning"], more["flips"])
     document["engines"] = _engines(more["engines"])
     table.write(run.trust_path.parent / "table.csv", rows)
     table.write(run.trust_path.parent / "wide.csv", wide_rows)

@@ -18,7 +18,7 @@ KEPT = 16
 """Scans of a trust run, from its beginning, whose superpixels are kept. That beginning has the same number of each
 class, wrong and right ones in turn; a picture shows a few of them, and has some to choose from."""
 SIDE = 264
-"""Longer side of the scan that is kept to draw on, in pixels: as it is shown, some 80 kB a scan with all its
+"""Longer side of the scan that is kept to draw on, in pixels: as it is shown, some 50 to 100 kB a scan with all its
 explanations. The superpixels stay on the model's own grid."""
 
 

@@ -6,12 +6,14 @@ that is a judgement of people about a manuscript, not of a program about a folde
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from whyscan.errors import BadInput
+from whyscan.trust.attested import Statement
 from whyscan.trust.checklist_item import Item
 from whyscan.trust.checklists import CHECKLISTS, Checklist
 
@@ -58,11 +60,11 @@ def _found(folder: Path, pattern: str) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.is_file())[:6]
 
 
-def text(checklist: Checklist, lines: Sequence[Line], attested: Mapping[str, str] | None = None) -> str:
+def text(checklist: Checklist, lines: Sequence[Line], attested: Mapping[str, Statement] | None = None) -> str:
     """The filled checklist as Markdown.
 
     Args:
-        attested: by item number, what a person has written; it is set in as it is, marked as a person's.
+        attested: by item number, what people state; it is set in with name and date, and ticks nothing.
     """
     said = attested or {}
     count = {status: sum(line.status == status for line in lines) for status in ("evidence", "in part", "to attest")}
@@ -75,8 +77,8 @@ def text(checklist: Checklist, lines: Sequence[Line], attested: Mapping[str, str
         checklist.checked,
         "",
         f"Of {len(lines)} items this run has evidence for {count['evidence']}, in part for {count['in part']}, and "
-        f"{count['to attest']} are for a person alone. Whether a study follows the guideline is for its authors and "
-        "readers to judge; this file only says where to look.",
+        f"{count['to attest']} are for a person alone. People have spoken for {len(said)}, in their own words. Whether "
+        "a study follows the guideline is for its authors and readers to judge; this file only says where to look.",
         "",
     ]
     body: list[str] = []
@@ -85,23 +87,29 @@ def text(checklist: Checklist, lines: Sequence[Line], attested: Mapping[str, str
         if line.item.section != section:
             section = line.item.section
             body += [f"## {section}", ""]
-        body += _item(line, said.get(line.item.number, "").strip())
+        body += _item(line, said.get(line.item.number))
     return "\n".join([*head, *body]).rstrip() + "\n"
 
 
-def _item(line: Line, said: str) -> list[str]:
+def _item(line: Line, said: Statement | None) -> list[str]:
     found = [f"- **{line.item.number}** {line.item.asks}"]
     if line.links:
         found.append(f"    - The run shows: {', '.join(f'[{link}]({_link(link)})' for link in line.links)}.")
     if line.absent:
         found.append(f"    - Not in this run: {', '.join(f'`{name}`' for name in line.absent)}.")
-    if said:
-        found.append(f"    - Attested by a person: {' '.join(said.split())}")
+    if said is not None:
+        mark = "Attested by a person" if said.status == "attested" else "Does not apply, a person states"
+        found.append(f"    - {mark}: {_plain(said.text)}")
     elif line.item.attest:
         found.append(f"    - A person must attest: {line.item.attest}.")
     elif not line.links:
         found.append("    - A person must attest it, or run the stage that writes these files.")
     return [*found, ""]
+
+
+def _plain(text: str) -> str:
+    """Of what Markdown would read as its own, nothing."""
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
 
 
 def _link(path: str) -> str:

@@ -81,7 +81,7 @@ _AGAIN: Mapping[str, MetricEntry] = {
     names.FLIPS: MetricEntry(
         stability.flip_consistency, "higher", "robustness", "", low=-1.0, remade={"moved": 2}, unit="correlation",
     ),
-    "turn consistency": MetricEntry(
+    names.TURNS: MetricEntry(
         stability.turn_consistency, "higher", "robustness", "", low=-1.0, remade={"moved": 2}, unit="correlation",
     ),
     names.RANDOMISED: MetricEntry(

@@ -18,6 +18,7 @@ INSERTION = "insertion auc"
 ROAD = "road"
 SEEDS = "seed agreement"
 FLIPS = "flip consistency"
+TURNS = "turn consistency"
 SENSITIVITY = "max sensitivity"
 RANDOMISED = "randomisation similarity"
 MISTAUGHT = "label randomisation similarity"
@@ -43,6 +44,7 @@ _SAID = {
     ENTROPY: "spread (entropy)",
     SEEDS: "agreement between seeds",
     FLIPS: "agreement with the mirrored scan",
+    TURNS: "agreement with the slightly turned scan",
     SENSITIVITY: "change under noise",
     SENSITIVITY_N: "faithfulness (sensitivity-n)",
     "tissue: tumour": "share of weight on the tumour",

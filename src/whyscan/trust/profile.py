@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from whyscan.stats.differences import Difference, mean_interval, paired
-from whyscan.stats.tests import holm
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
@@ -66,7 +64,7 @@ class Profile:
         """The last layer less the first, on the scans that have both. They were not chosen by their figures."""
         by = self.values.get(metric, {})
         first, last = (by.get(self.names[i], {}) for i in (0, -1))
-        return paired_on(last, first, self.groups) if first.keys() & last.keys() else None
+        return paired_on(last, first, self.groups, metric) if first.keys() & last.keys() else None
 
     def pairs(self) -> list[Finding]:
         """Layers of several depths against each other, by energy, or AUC where there is none; Holm over the pairs."""
@@ -77,15 +75,15 @@ class Profile:
         for i, j in combinations(chosen, 2):
             first, second = self.names[i], self.names[j]
             if by.get(first, {}).keys() & by.get(second, {}).keys():
-                tested = paired_on(by[second], by[first], self.groups)
+                tested = paired_on(by[second], by[first], self.groups, metric)
                 name = f"{self.model}: {said(metric)}, layer {j + 1} ({second}) less layer {i + 1} ({first})"
                 lines.append(answer.finding(name, tested, share=metric in SHARES))
-        return corrected(lines)
+        return answer.corrected(lines)
 
     def last_less_first(self) -> list[tuple[str, Difference, Finding]]:
         """By every metric; Holm over the metrics."""
         tested = [(metric, ends) for metric in ALL if (ends := self.ends(metric)) is not None]
-        lines = corrected(
+        lines = answer.corrected(
             [
                 answer.finding(f"{self.model}: {said(metric)}, last layer less first", ends, share=metric in SHARES)
                 for metric, ends in tested
@@ -93,8 +91,9 @@ class Profile:
         )
         return [(metric, ends, line) for (metric, ends), line in zip(tested, lines, strict=True)]
 
-    def words(self) -> list[tuple[str, str]]:
-        return [(metric, WORDS[answer.judge(ends, line.corrected)]) for metric, ends, line in self.last_less_first()]
+    def judged(self) -> dict[str, answer.Judged]:
+        """By metric, what may be said of the last layer beside the first: by the corrected p-values."""
+        return {metric: answer.judge(ends, line.corrected) for metric, ends, line in self.last_less_first()}
 
     def evidence(self) -> list[Finding]:
         found = [line for _, _, line in self.last_less_first()]
@@ -118,13 +117,14 @@ class Profile:
 
     def sentence(self) -> str:
         lines = []
+        p = {metric: line.corrected for metric, _, line in self.last_less_first()}
         for metric in (ENERGY, AUC):
             ends, peak = self.ends(metric), self.peak(metric)
             if ends is None or peak is None:
                 continue
             share = metric == ENERGY
-            top = answer.percent(peak[1].value, 1) if share else f"{peak[1].value:.2f}"
-            change = answer.points(ends) if share else answer.plainly(ends)
+            top = answer.percent(peak[1].value, 1) if share else answer.fixed(peak[1].value or 0.0, 2)
+            change = answer.difference(ends, p[metric], share=share)
             lines.append(
                 f"the {said(metric)} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}"
             )
@@ -147,7 +147,8 @@ class Profile:
         first, last = (self.mean(LIKENESS, self.names[i]) for i in (0, -1))
         if first is None or last is None:
             return ""
-        alike = answer.minus(f"{first.value:.2f} at the first layer and {last.value:.2f} at the last")
+        ends = (answer.fixed(end.value or 0.0, 2) for end in (first, last))
+        alike = " at the first layer and ".join(ends) + " at the last"
         return f"maps of different scans of one class are alike by {alike} (1 is one picture for the whole class)"
 
     def _blank(self) -> str:
@@ -162,18 +163,12 @@ class Profile:
         return f"{blank} of {total} layer maps are blank" + (f" ({why})" if why else "")
 
 
-def paired_on(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str]) -> Difference:
-    """`a` less `b` on the scans that both have."""
+def paired_on(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str], metric: str) -> Difference:
+    """`a` less `b`, of a metric, on the scans that both have."""
     scans = sorted(a.keys() & b.keys())
     first, second = (np.array([of[scan] for scan in scans]) for of in (a, b))
-    return paired(first, second, [groups.get(scan, scan) for scan in scans])
-
-
-def corrected(lines: Sequence[Finding]) -> list[Finding]:
-    """With Holm's correction over those that have a p-value."""
-    tested = [line for line in lines if line.p is not None]
-    p = {id(line): float(q) for line, q in zip(tested, holm([float(line.p or 0) for line in tested]), strict=True)}
-    return [replace(line, corrected=p[id(line)], correction="Holm") if id(line) in p else line for line in lines]
+    ends = (-1.0, 1.0) if metric == LIKENESS else range_of(metric)
+    return paired(first, second, [groups.get(scan, scan) for scan in scans], within=ends)
 
 
 def _renamed(found: Finding, name: str) -> Finding:

@@ -104,7 +104,7 @@ METRICS: Mapping[str, Metric] = {
     "top overlap": top_overlap,
     names.SEEDS: seed_agreement,
     names.FLIPS: flip_consistency,
-    "turn consistency": turn_consistency,
+    names.TURNS: turn_consistency,
 }
 """By their names in the table of a trust run."""
 

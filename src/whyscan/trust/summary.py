@@ -18,8 +18,9 @@ from whyscan.trust.questions.flips import flips
 from whyscan.trust.questions.guidelines import guidelines, scorecard
 from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
+from whyscan.trust.states import explained
 from whyscan.trust.table import Row
-from whyscan.trust.verdict import Judged, explained, judged
+from whyscan.trust.verdict import Judged, judged
 from whyscan.trust.versus import versus
 from whyscan.trust.wide import wide
 
@@ -34,7 +35,7 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         rows: the long table.
         extras: all optional. best, weak: names of models. layers: each model's layers, shallow to deep. flips,
             agreement, edits, likeness: tables as the questions 4, 5, 6 and 3 want them. cues: the audit's. attested:
-            what people attested, by guideline. settings, sampling: kept as they are, for the reader. wide_rows,
+            what people state, by the scorecard's keys. settings, sampling: kept as they are, for the reader. wide_rows,
             wide_edits, wide_sampling: the same of scans drawn from all alike.
     """
     more = extras or {}
@@ -50,7 +51,12 @@ def summarise(rows: Sequence[Row], extras: Mapping[str, Any] | None = None) -> d
         layers(rows, best, weak, more.get("layers"), more.get("likeness") or ()),
         flips(more.get("flips") or ()),
         agreement(rows, more.get("agreement") or (), best),
-        cues(more.get("wide_edits") or more.get("edits") or (), more.get("cues") or (), best),
+        cues(
+            more.get("wide_edits") or more.get("edits") or (),
+            more.get("cues") or (),
+            best,
+            alike=bool(more.get("wide_edits")),
+        ),
         guidelines(card),
     )
     grade, headline = _headline(methods, best)

@@ -27,19 +27,31 @@ LEVEL = Threshold(
 )
 FEWEST = Threshold(
     6,
-    "With fewer groups (patients or duplicate groups) on either side the answer is 'too few to tell'.",
-    "With 5 pairs the exact sign-flip test cannot fall below 2 / 2^5 = 0.06, whatever the data say.",
+    "With fewer groups (patients or duplicate groups), on either side of a comparison, the answer is 'too few to "
+    "tell', and no check of a method is passed or failed.",
+    "With 5 pairs the exact sign-flip test cannot fall below 2 / 2^5 = 0.06, whatever the data say. With 6, Student's "
+    "interval ends 1.05 standard deviations from the mean: a method that is clear of its limit shows it. Made-up "
+    "sextets whose true mean lies at the limit are called failing 3 times in 100, 11 times where they are very skewed. "
+    "It is as many as `whyscan trust` asks about sanity by default.",
 )
 DETECTABLE = Threshold(
     0.5,
-    "'No difference' is said only where an effect of this size would have shown with 80 % power; and a method 'fails' "
-    "for want of faithfulness only where the whole interval of its lead is smaller.",
-    "Cohen's medium effect; it takes 34 pairs. Fewer scans cannot tell 'none' from 'not seen'.",
+    "'No difference' is said only where the whole 95 % interval, in standard deviations of groups, is smaller than "
+    "this either way; and a method 'fails' for want of faithfulness only where the high end of its lead is smaller.",
+    "Cohen's medium effect. That no difference was found is no proof: a true medium one is then said to be none in "
+    "fewer than 5 of 100 studies, after any correction. It takes some 40 pairs.",
 )
 ERRORS = Threshold(
     10,
     "With fewer wrong (or right) predictions, by group, nothing is said about predicting errors.",
     "The same limit as for an AUROC in `whyscan compare`: two more scans would change it.",
+)
+ADDED = Threshold(
+    0.05,
+    "Maps 'add nothing' to the confidence in finding errors only where the high end of what they add to its AUROC is "
+    "below this; with a low end above 0 they add something, else it is 'too few to tell'.",
+    "Of a hundred pairs of a wrong and a right prediction they would put five more in the right order: too few to "
+    "change whose scans are read again.",
 )
 STABLE = Threshold(
     0.8,
@@ -55,30 +67,33 @@ FLIPPED = Threshold(
 )
 SANE = Threshold(
     0.5,
-    "Rank correlation with the map of a model with random weights above this: 'fails sanity'.",
+    "Rank correlation, of either sign, with the map of a model with random weights above this: 'fails sanity'.",
     "A map that shares half of its order with a model that has learned nothing shows the scan, not the model (Adebayo "
-    "et al., 2018).",
+    "et al., 2018). One that comes out turned round there is as little about the weights.",
 )
 TAUGHT = Threshold(
     0.8,
-    "Rank correlation with the map of the same model taught shuffled labels above this: 'fails sanity'.",
+    "Rank correlation, of either sign, with the map of the same model taught shuffled labels above this: 'fails "
+    "sanity'.",
     "As alike as two seeds have to be: to call that the same picture there means to call it so here. Higher than for "
     "random weights, since only the head was taught again and the trunk is shared.",
 )
 OFF_TISSUE = Threshold(
     0.5,
-    "Share of attribution on the background (outside the head) above this: 'off-tissue'.",
+    "Share of a map's weight on the background (outside the head) above this: 'off-tissue'.",
     "There is no patient there. More than half of the argument is not about the patient.",
 )
 USABLE = Threshold(
     0.9,
-    "Share of a method's explanations that must be usable, and must have settled, for 'recommended'.",
-    "One unusable map in ten is already one on most reading lists.",
+    "Share of a method's explanations that must be neither blank, constant nor off-tissue, and that must have settled, "
+    "for 'recommended': the whole interval of the share. Of those asked about sanity and stability, share that must "
+    "not be beyond a limit.",
+    "One unusable map in ten is already one on most reading lists. 35 good ones out of 35 show it, fewer cannot; of "
+    "sanity and stability, asked of fewer, the mean decides, and too many single maps only ask for care.",
 )
 BROKEN = Threshold(
     0.5,
-    "Share of explanations that are usable, or would be with more evaluations, below this: the method 'fails' on the "
-    "model.",
+    "Share of explanations that are blank, constant or off-tissue surely above this: the method 'fails' on the model.",
     "More often wrong to read than right. Too few evaluations are a fault of the run, not of the method.",
 )
 CUE = Threshold(
@@ -119,6 +134,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "fewest groups": FEWEST,
     "detectable effect": DETECTABLE,
     "fewest errors": ERRORS,
+    "added to confidence": ADDED,
     "stable between seeds": STABLE,
     "stable under flips": FLIPPED,
     "sane": SANE,

@@ -1,86 +1,27 @@
-"""Verdicts: what may be done with one explanation, and with a method on a model. Every limit is in `thresholds`."""
+"""Verdicts: what may be done with a method on a model. Every limit is in `thresholds`.
+
+Each check has three ends: passed where the whole 95 % interval lies on the good side of the limit, failed where all of
+it lies on the other, and between the two, or with too few groups of scans, "use with care".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from whyscan.stats.differences import Difference, mean_interval, paired
-from whyscan.trust import answer, names, select, thresholds
+from whyscan.stats.intervals import proportion, resample_mean
+from whyscan.trust import answer, names, select, states, thresholds
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
+from whyscan.trust.states import Explained, Rule, explained
 from whyscan.trust.table import Row
 
-State = Literal[
-    "blank", "constant", "not converged", "unstable", "fails sanity", "off-tissue", "usable", "not measured"
-]
 Grade = Literal["recommended", "use with care", "fails"]
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One explanation's verdict.
-
-    Attributes:
-        model, method, layer, source, content, group, target: which.
-        state: the first thing that is wrong with it, worst first; "usable" where nothing is that was measured.
-        numbers: the figures that were looked at, by metric.
-        unmeasured: which were not.
-    """
-
-    model: str
-    method: str
-    layer: str
-    source: str
-    content: str
-    group: str
-    target: str
-    state: State
-    numbers: Mapping[str, float]
-    unmeasured: tuple[str, ...]
-
-
-_RULES: tuple[tuple[State, str, Callable[[float], bool]], ...] = (
-    ("blank", names.BLANK, lambda value: value >= 1),
-    ("constant", names.CONSTANT, lambda value: value >= 1),
-    ("fails sanity", names.RANDOMISED, lambda value: abs(value) > thresholds.SANE.value),
-    ("fails sanity", names.MISTAUGHT, lambda value: abs(value) > thresholds.TAUGHT.value),
-    ("unstable", names.SEEDS, lambda value: value < thresholds.STABLE.value),
-    ("unstable", names.FLIPS, lambda value: value < thresholds.FLIPPED.value),
-    ("off-tissue", names.tissue("background"), lambda value: value > thresholds.OFF_TISSUE.value),
-    ("not converged", names.CONVERGED, lambda value: value < 1),
-)
-"""Worst first: a blank map is stable and off no tissue, and still says nothing. Last what more evaluations
-would mend."""
-
-
-def explained(rows: Sequence[Row]) -> list[Explained]:
-    """A verdict for every explanation of the table, in its order; the null explanations have none."""
-    of: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        if not names.is_null(row.method):
-            key = (row.model, row.method, row.layer, row.source, row.content, row.group, row.target)
-            of.setdefault(key, []).append(row)
-    return [_explained(key, each) for key, each in of.items()]
-
-
-def _explained(key: tuple[str, ...], rows: Sequence[Row]) -> Explained:
-    wanted = {metric for _, metric, _ in _RULES}
-    numbers = {
-        row.metric: float(row.value)
-        for row in rows
-        if row.metric in wanted and row.within == "image" and row.value is not None and np.isfinite(row.value)
-    }
-    missing = tuple(dict.fromkeys(metric for _, metric, _ in _RULES if metric not in numbers))
-    state: State = next(
-        (state for state, metric, bad in _RULES if metric in numbers and bad(numbers[metric])),
-        "usable" if numbers else "not measured",
-    )
-    model, method, layer, source, content, group, target = key
-    return Explained(model, method, layer, source, content, group, target, state, numbers, missing)
+Side = Literal["good", "bad", "unsure", "few"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +34,7 @@ class Judged:
         reasons: why it is not "recommended"; empty where it is.
         evidence: the figures.
         states: how many explanations are in each state.
+        shares: in words, how many are usable and how many have each fault, of those that were asked.
     """
 
     model: str
@@ -101,90 +43,152 @@ class Judged:
     reasons: tuple[str, ...]
     evidence: tuple[Finding, ...]
     states: Mapping[str, int]
+    shares: tuple[str, ...]
 
 
 def judged(rows: Sequence[Row]) -> list[Judged]:
     """A verdict for every method on every model, by the layer that it is judged by."""
     own = select.main_rows(rows)
-    states: dict[tuple[str, str], dict[str, int]] = {}
+    by: dict[tuple[str, str], list[Explained]] = {}
     for each in explained(own):
-        found = states.setdefault((each.model, each.method), {})
-        found[each.state] = found.get(each.state, 0) + 1
-    return [_judged(own, model, method, found) for (model, method), found in states.items()]
+        by.setdefault((each.model, each.method), []).append(each)
+    return [_judged(own, model, method, found) for (model, method), found in by.items()]
 
 
-def _judged(own: Sequence[Row], model: str, method: str, states: Mapping[str, int]) -> Judged:
+def _judged(own: Sequence[Row], model: str, method: str, found: Sequence[Explained]) -> Judged:
     mine = [row for row in own if row.model == model]
-    fails: list[str] = []
-    care: list[str] = []
-    evidence: list[Finding] = []
-    measured = max(1, sum(states.values()) - states.get("not measured", 0))
-    unsettled = states.get("not converged", 0) / measured
-    sound = states.get("usable", 0) / measured + unsettled
-    if sound < thresholds.BROKEN.value:
-        fails.append(f"only {answer.percent(sound)} of its explanations are usable")
-    elif sound < thresholds.USABLE.value:
-        care.append(f"{answer.percent(1 - sound)} of its explanations are not usable")
-    if unsettled > 1 - thresholds.USABLE.value:
-        # what was spent is no fault of the method: it costs the recommendation, and is never why it fails
-        care.append(f"{answer.percent(unsettled)} of its explanations had not settled within their evaluations")
-    for check in (_sanity, _stability, _faithfulness, _localisation):
-        line, bad, doubt = check(mine, method)
-        evidence += line
-        fails += bad
-        care += doubt
+    evidence, fails, care = _present(found)
+    for check in (_sanity, _stability):
+        line, bad, doubt = check(mine, method, found)
+        evidence, fails, care = [*evidence, *line], [*fails, *bad], [*care, *doubt]
+    for beside in (_faithfulness, _localisation):
+        line, bad, doubt = beside(mine, method)
+        evidence, fails, care = [*evidence, *line], [*fails, *bad], [*care, *doubt]
     grade: Grade = "fails" if fails else "use with care" if care else "recommended"
-    return Judged(model, method, grade, (*fails, *care), tuple(evidence), dict(states))
+    count: dict[str, int] = {}
+    for each in found:
+        count[each.state] = count.get(each.state, 0) + 1
+    return Judged(model, method, grade, (*fails, *care), tuple(evidence), count, states.shares(found))
 
 
 Check = tuple[list[Finding], list[str], list[str]]
 """Evidence, reasons to fail, reasons for care."""
 
 
-def _level(mine: Sequence[Row], metric: str, method: str) -> Finding | None:
-    found = {scan: value for (_, name, scan), value in select.values(mine, metric).items() if name == method}
+def _present(found: Sequence[Explained]) -> Check:
+    """Nearly all maps must be pictures of a patient, and settled.
+
+    Too few evaluations cost the recommendation, and are never why a method fails: what was spent is no fault of it.
+    """
+    lines: list[Finding] = []
+    fails: list[str] = []
+    care: list[str] = []
+    most = 1 - thresholds.USABLE.value
+    for what, rules in (
+        ("blank, constant or off-tissue", states.PRESENT),
+        ("not settled within their evaluations", (states.CONVERGED,)),
+    ):
+        answers = [(each.group, [each.broken(rule) for rule in rules]) for each in found]
+        asked = [(group, any(one)) for group, one in answers if any(each is not None for each in one)]
+        if not asked:
+            continue
+        share, line = f"{sum(hit for _, hit in asked)} of {len(asked)}", _share(what, asked)
+        lines.append(line)
+        side = _side(line, most, "above")
+        if rules == states.PRESENT and _side(line, thresholds.BROKEN.value, "above") == "bad":
+            fails.append(f"{share} explanations are {what}")
+        elif side == "bad":
+            care.append(f"{share} explanations are {what}")
+        elif side != "good" and (line.value or 0) > most:
+            care.append(f"{share} explanations are {what}: {_apart(answer.percent(most))}")
+        elif side != "good":
+            care.append(f"too few to tell whether at most {answer.percent(most)} are {what} ({share})")
+    return lines, fails, care
+
+
+def _share(what: str, hits: Sequence[tuple[str, bool]]) -> Finding:
+    values, groups = np.array([hit for _, hit in hits], np.float64), [group for group, _ in hits]
+    low, high = proportion(values, groups, resample_mean(values, groups, rng=np.random.default_rng(0)))
+    return Finding(what, float(values.mean()), low, high, len(set(groups)), share=True)
+
+
+def _side(line: Finding, limit: float, bad: Literal["above", "below"]) -> Side:
+    """On which side of the limit the whole interval lies; at the limit is good."""
+    if line.low is None or line.high is None or (line.n or 0) < thresholds.FEWEST.value:
+        return "few"
+    all_, any_ = (line.low > limit, line.high > limit) if bad == "above" else (line.high < limit, line.low < limit)
+    return "bad" if all_ else "unsure" if any_ else "good"
+
+
+def _groups(count: int) -> str:
+    return f"{count} independent {'group' if count == 1 else 'groups'} of scans"
+
+
+def _apart(limit: str) -> str:
+    return f"cannot be told apart from the limit of {limit}"
+
+
+def _level(mine: Sequence[Row], rule: Rule, method: str) -> Finding | None:
+    """The mean of what a rule looks at, as it looks at it."""
+    found = {
+        scan: rule.figure(value)
+        for (_, name, scan), value in select.values(mine, rule.metric).items()
+        if name == method
+    }
     if not found:
         return None
     groups = {row.content: row.group for row in mine}
     numbers, of = np.array(list(found.values())), [groups[scan] for scan in found]
-    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=range_of(metric))
-    return Finding(metric, float(numbers.mean()), answer.number(low), answer.number(high), len(set(of)))
+    least, most = range_of(rule.metric)
+    within = (0, most) if rule.unsigned else (least, most)
+    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=within)
+    name = f"{rule.metric}, of either sign" if rule.unsigned else rule.metric
+    return Finding(name, float(numbers.mean()), answer.number(low), answer.number(high), len(set(of)))
 
 
-def _sanity(mine: Sequence[Row], method: str) -> Check:
-    """The map of a model that knows nothing must be another one; taught shuffled labels only where that is cheap."""
-    lines, fails, care = [], [], []
-    for metric, limit, other in (
-        (names.RANDOMISED, thresholds.SANE, "a random model"),
-        (names.MISTAUGHT, thresholds.TAUGHT, "the model taught shuffled labels"),
-    ):
-        line = _level(mine, metric, method)
+def _held(
+    kind: str, rules: Sequence[tuple[Rule, str]], mine: Sequence[Row], method: str, found: Sequence[Explained]
+) -> Check:
+    """The mean of each rule's figure against its limit; where it holds, still not too many single maps beyond it."""
+    lines: list[Finding] = []
+    fails: list[str] = []
+    care: list[str] = []
+    fewest: list[int] = []
+    missing: list[str] = []
+    for rule, what in rules:
+        line = _level(mine, rule, method)
         if line is None or line.value is None:
-            if metric == names.RANDOMISED:
-                care.append("sanity was not measured")
+            missing += [what] if rule.asked else []
             continue
         lines.append(line)
-        high = line.value if line.high is None else line.high
-        if line.value > limit.value:
-            fails.append(f"fails sanity: its map of {other} is as alike as {line.value:.2f}")
-        elif high > limit.value:
-            care.append(f"sanity is not sure: likeness with {other} {line.value:.2f}, up to {high:.2f}")
+        side = _side(line, rule.limit, rule.side)
+        told = f"{what} {answer.minus(f'{line.value:.2f}')} {answer.between(line.low, line.high)}"
+        answers = [each for one in found if (each := one.broken(rule)) is not None]
+        if side == "few":
+            fewest.append(line.n or 0)
+        elif side == "bad":
+            surely = f"{rule.state}: {told}, all {rule.side} the limit of {rule.limit}"
+            # another seed is another map where too little was spent: as with what has not settled
+            (care if rule == states.SEEDS else fails).append(surely)
+        elif side == "unsure":
+            care.append(f"{kind}: {told} {_apart(str(rule.limit))}")
+        elif len(answers) - sum(answers) < thresholds.USABLE.value * len(answers):
+            care.append(f"{rule.state}: {sum(answers)} of {len(answers)} explanations asked, by {what}")
+    if fewest:
+        care.append(f"{kind}: too few to tell ({_groups(min(fewest))}; a verdict needs {thresholds.FEWEST.value:.0f})")
+    care += [f"{what} was not measured" for what in (missing if lines else [kind])]
     return lines, fails, care
 
 
-def _stability(mine: Sequence[Row], method: str) -> Check:
-    lines, care = [], []
-    for metric, end in ((names.SEEDS, thresholds.STABLE.value), (names.FLIPS, thresholds.FLIPPED.value)):
-        line = _level(mine, metric, method)
-        if line is None or line.value is None:
-            if metric == names.FLIPS:
-                care.append("stability under flips was not measured")
-            continue  # a method without chance in it has no seeds
-        lines.append(line)
-        low = line.value if line.low is None else line.low
-        if low < end:
-            care.append(f"{metric} {answer.minus(f'{line.value:.2f}')}, and {end} is asked of its low end")
-    return lines, [], care
+def _sanity(mine: Sequence[Row], method: str, found: Sequence[Explained]) -> Check:
+    """The map of a model that knows nothing must be another one; taught shuffled labels only where that is cheap."""
+    others = ((states.SANE, "a random model"), (states.TAUGHT, "the model taught shuffled labels"))
+    return _held("sanity", [(rule, f"likeness with the map of {other}") for rule, other in others], mine, method, found)
+
+
+def _stability(mine: Sequence[Row], method: str, found: Sequence[Explained]) -> Check:
+    rules = (states.SEEDS, states.FLIPS, states.TURNS)
+    return _held("stability", [(rule, names.said(rule.metric)) for rule in rules], mine, method, found)
 
 
 def _faithfulness(mine: Sequence[Row], method: str) -> Check:
@@ -215,23 +219,16 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
     groups = {row.content: row.group for row in mine}
     sides = (np.array([of[scan] for scan in scans]) for of in (ours, theirs))
     a, b = sides
-    tested: Difference = paired(a, b, [groups[scan] for scan in scans])
+    tested: Difference = paired(a, b, [groups[scan] for scan in scans], within=range_of(metric))
     line = answer.finding(f"{metric}, less that of '{null}'", tested)
     word = answer.judge(tested)
     if word == "more":
         return [line], [], []
-    if word in ("less", "none"):
-        sure = word == "less" or _surely_small(tested)
-        than = "worse than" if word == "less" else "no better than" if sure else "not surely better than"
+    sure = word == "less" or answer.surely_small(tested)
+    if sure:
+        than = "worse than" if word == "less" else "no better than"
         told = answer.points(tested) if metric == names.ENERGY else answer.plainly(tested)
         reason = f"{said} is {than} {names.title(null)} ({told})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
-        return ([line], [reason], []) if sure and said == "faithfulness" else ([line], [], [reason])
+        return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
     return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]
-
-
-def _surely_small(found: Difference) -> bool:
-    """Whether even the high end of the interval, in units of the spread, is less than a medium effect."""
-    if not found.value:
-        return True
-    return found.effect * found.high / found.value < thresholds.DETECTABLE.value

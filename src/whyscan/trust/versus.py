@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from whyscan.stats.differences import Difference, paired
-from whyscan.stats.tests import holm
 from whyscan.trust import answer, names, select
 from whyscan.trust.answer import Finding
+from whyscan.trust.every import range_of
 from whyscan.trust.table import Row
 
 ASKED: Mapping[str, str] = {
@@ -56,20 +56,18 @@ def versus(rows: Sequence[Row], model: str | None) -> list[Comparison]:
         of = {name: {scan: v for (_, method, scan), v in values.items() if method == name} for name in methods}
         pairs = [(a, b) for a, b in combinations(methods, 2) if of[a].keys() & of[b].keys()]
         if pairs:
-            tested = {pair: _test(of[pair[0]], of[pair[1]], groups) for pair in pairs}
-            corrected = holm([each.p if np.isfinite(each.p) else 1.0 for each in tested.values()])
-            p = dict(zip(pairs, (float(each) for each in corrected), strict=True))
-            found.append(_comparison(str(model), metric, question, methods, tested, p))
+            tested = {pair: _test(of[pair[0]], of[pair[1]], groups, metric) for pair in pairs}
+            found.append(_comparison(str(model), metric, question, methods, tested))
     return found
 
 
 Pair = tuple[str, str]
 
 
-def _test(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str]) -> Difference:
+def _test(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str], metric: str) -> Difference:
     scans = sorted(a.keys() & b.keys())
     first, second = (np.array([of[scan] for scan in scans]) for of in (a, b))
-    return paired(first, second, [groups[scan] for scan in scans])
+    return paired(first, second, [groups[scan] for scan in scans], within=range_of(metric))
 
 
 def _comparison(
@@ -78,18 +76,16 @@ def _comparison(
     question: str,
     methods: Sequence[str],
     tested: Mapping[Pair, Difference],
-    p: Mapping[Pair, float],
 ) -> Comparison:
     share = metric == names.ENERGY
-    lines = [_line(pair, each, p[pair], share=share) for pair, each in tested.items()]
-    words = {pair: answer.judge(each, p[pair]) for pair, each in tested.items()}
+    lines = answer.corrected([_line(pair, each, share=share) for pair, each in tested.items()])
+    words = {pair: answer.judge(each, line.corrected) for (pair, each), line in zip(tested.items(), lines, strict=True)}
     figure = _figure(model, metric, methods, tested, words, share=share)
     return Comparison(metric, model, question, _sentence(model, methods, words, len(tested)), tuple(lines), figure)
 
 
-def _line(pair: Pair, found: Difference, p: float, *, share: bool) -> Finding:
-    line = answer.finding(f"{names.title(pair[0])} less {names.title(pair[1])}", found, share=share)
-    return replace(line, corrected=p, correction="Holm") if line.p is not None else line
+def _line(pair: Pair, found: Difference, *, share: bool) -> Finding:
+    return answer.finding(f"{names.title(pair[0])} less {names.title(pair[1])}", found, share=share)
 
 
 def _sentence(model: str, methods: Sequence[str], words: Mapping[Pair, str], pairs: int) -> str:

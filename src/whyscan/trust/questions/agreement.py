@@ -1,20 +1,26 @@
-"""Question 5: do the methods agree with each other, where, and does agreement go with truth?"""
+"""Question 5: do the methods agree with each other, where, and does agreement go with truth?
+
+Three differences are tested on the best model, and corrected for their number: agreement inside the tumour less the
+rest of the brain, on right predictions less wrong ones, and the weight in the tumour where methods agree more less
+where they agree less.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import apart, mean_interval, paired
+from whyscan.stats.differences import Difference, apart, mean_interval, paired
 from whyscan.stats.ranking import ranking
 from whyscan.trust import answer, select
 from whyscan.trust import names as called
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import ENERGY
 from whyscan.trust.table import Row
-from whyscan.trust.thresholds import AGREE, FEWEST
+from whyscan.trust.thresholds import AGREE, ERRORS, FEWEST
 
 NUMBER = 5
 QUESTION = "Do the methods agree with each other, where, and does agreement go with truth?"
@@ -28,30 +34,66 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
         return Answer(NUMBER, QUESTION, "not measured", "Not measured: no scan has maps of two methods that are there.")
     names = list(dict.fromkeys(str(row["model"]) for row in known))
     model = best if best in names else names[0]
-    found = {name: _mean(known, name) for name in names}
+    mine = [row for row in known if row["model"] == model]
+    found = {name: _mean([row for row in known if row["model"] == name], name) for name in names}
     first = found[model]
-    evidence = [*found.values()]
-    parts: list[tuple[str, str]] = [(f"{name}: agree", _word(line)) for name, line in found.items()]
+    tested = [each for each in (_where(mine, model), _truth(mine, model), _plausible(rows, mine, model)) if each]
+    lines = answer.corrected([answer.finding(each.line, each.found, share=each.share) for each in tested])
+    words = [answer.judge(each.found, line.corrected) for each, line in zip(tested, lines, strict=True)]
     told = [
-        f"On {first.n} groups of scans the maps of different methods for {model} have a mean rank correlation of "
-        f"{first.value:.2f} {answer.between(first.low, first.high)}: {_reading(_word(first))}."
+        f"On {answer.groups(first.n or 0)} the maps of different methods for {model} have a mean rank correlation of "
+        f"{answer.fixed(first.value or 0.0, 2)} {answer.between(first.low, first.high)}: {_reading(_word(first))}."
     ]
-    for more, line, part in (_where(known, model), _truth(known, model), _plausible(rows, known, model)):
-        told += [more] if more else []
-        evidence += line
-        parts += part
+    told += [each.sentence(word, line.corrected) for each, word, line in zip(tested, words, lines, strict=True)]
+    parts = [(f"{name}: agree", _word(line)) for name, line in found.items()]
+    parts += [(each.part, _YES[word]) for each, word in zip(tested, words, strict=True)]
+    area = _area(mine, model)
+    if area is not None and area.value is not None:
+        told.append(
+            f"As a sign of being right agreement has an AUROC of {area.value:.2f} "
+            f"{answer.between(area.low, area.high)}; 0.5 is guessing."
+        )
+    more = [chart for chart in (_places(known, names), _sides(known, names)) if chart is not None]
     return Answer(
-        NUMBER, QUESTION, _word(first), " ".join(told), tuple(evidence), tuple(parts),
+        NUMBER, QUESTION, _word(first), " ".join(told), (*found.values(), *lines, *([area] if area else ())),
+        tuple(parts),
         ("1 is the same order of regions, 0 none in common. Methods that share an idea agree because of it.",),
-        _figure(known, model), short=_short(model, _word(first), dict(parts)),
+        _figure(mine, model), tuple(more), short=_short(model, _word(first), dict(parts)),
     )  # fmt: skip
 
 
-More = tuple[str, list[Finding], list[tuple[str, str]]]
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """One difference.
+
+    Attributes:
+        found: it.
+        line, part: what it is called in the evidence, and as a question.
+        reads: how the sentence goes on for each word; `{}` takes the figures.
+        share: whether it is one of shares.
+    """
+
+    found: Difference
+    line: str
+    part: str
+    reads: Mapping[answer.Judged, str]
+    share: bool
+
+    def sentence(self, word: answer.Judged, p: float | None) -> str:
+        return self.reads[word].format(answer.difference(self.found, p, share=self.share))
 
 
-def _mean(known: Sequence[Mapping[str, Any]], model: str) -> Finding:
-    mine = [row for row in known if row["model"] == model]
+_YES: Mapping[answer.Judged, Word] = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}
+
+
+def _spoken(start: str, few: str, more: str, less: str, none: str) -> dict[answer.Judged, str]:
+    return {
+        "more": f"{start} {more} ({{}}).", "less": f"{start} {less} ({{}}).", "none": f"{start} {none} ({{}}).",
+        "too few": f"There are too few scans to tell whether {few} ({{}}).",
+    }  # fmt: skip
+
+
+def _mean(mine: Sequence[Mapping[str, Any]], model: str) -> Finding:
     numbers, groups = np.array([row["mean"] for row in mine], float), [str(row["group"]) for row in mine]
     low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(-1.0, 1.0))
     return Finding(f"{model}: mean rank correlation between methods", float(numbers.mean()), answer.number(low),
@@ -83,82 +125,141 @@ def _short(model: str, word: Word, parts: Mapping[str, str]) -> str:
     return f"{agree}{signs.get(truth or '', '')}."
 
 
-def _where(known: Sequence[Mapping[str, Any]], model: str) -> More:
+def _where(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     """Whether methods agree more inside the tumour than in the rest of the brain."""
-    both = [
-        row
-        for row in known
-        if row["model"] == model
-        and all((row.get("places") or {}).get(each) is not None for each in ("tumour", "brain"))
-    ]
+    both = [row for row in mine if all((row.get("places") or {}).get(each) is not None for each in ("tumour", "brain"))]
     if not both:
-        return "", [], []
+        return None
     inside, outside = (np.array([row["places"][name] for row in both], float) for name in ("tumour", "brain"))
-    found = paired(inside, outside, [str(row["group"]) for row in both])
-    word = answer.judge(found)
-    reads = {"more": "more than", "less": "less than", "none": "no differently from",
-             "too few": "too few scans to compare it with"}[word]  # fmt: skip
-    sentence = (
-        f"Inside the tumour {answer.percent(float(inside.mean()))} of the methods agree at a pixel, {reads} in the "
-        f"rest of the brain ({answer.points(found)})."
-    )
-    line = answer.finding(f"{model}: share of methods that agree, tumour less brain", found, share=True)
-    return sentence, [line], [(f"{model}: more in the tumour than in the brain", _yes(word))]
+    found = paired(inside, outside, [str(row["group"]) for row in both], within=(0.0, 1.0))
+    share = answer.percent(float(inside.mean()))
+    reads = _spoken(
+        f"At a pixel of the tumour {share} of the methods agree,",
+        f"methods agree more at a pixel of the tumour ({share} of them) than of the rest of the brain",
+        "more than in the rest of the brain", "less than in the rest of the brain",
+        "as many as in the rest of the brain",
+    )  # fmt: skip
+    return _Tested(
+        found, f"{model}: share of methods that agree, tumour less brain",
+        f"{model}: more in the tumour than in the brain", reads, share=True,
+    )  # fmt: skip
 
 
-def _truth(known: Sequence[Mapping[str, Any]], model: str) -> More:
+def _right(mine: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    """Agreement, which predictions are wrong, and groups; None where all are right, or wrong, or nobody knows."""
+    known = [row for row in mine if row["label"]]
+    wrong = np.array([row["label"] != row["predicted"] for row in known], bool)
+    if not known or wrong.all() or not wrong.any():
+        return None
+    return np.array([row["mean"] for row in known], float), wrong, [str(row["group"]) for row in known]
+
+
+def _truth(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     """Whether agreement is higher where the prediction is right."""
-    mine = [row for row in known if row["model"] == model and row["label"]]
-    wrong = np.array([row["label"] != row["predicted"] for row in mine], bool)
-    if not mine or wrong.all() or not wrong.any():
-        return "", [], []
-    numbers, groups = np.array([row["mean"] for row in mine], float), [str(row["group"]) for row in mine]
-    found = apart(numbers, wrong, groups)
+    sides = _right(mine)
+    if sides is None:
+        return None
+    reads = _spoken(
+        "Agreement is", "agreement is higher where the prediction is right", "higher where the prediction is right",
+        "lower where the prediction is right", "no different where the prediction is right",
+    )  # fmt: skip
+    return _Tested(
+        apart(*sides, within=(-1.0, 1.0)), f"{model}: agreement, right less wrong",
+        f"{model}: agreement goes with being right", reads, share=False,
+    )  # fmt: skip
+
+
+def _area(mine: Sequence[Mapping[str, Any]], model: str) -> Finding | None:
+    """How well agreement tells right from wrong; not with so few of one kind that two more would change it."""
+    sides = _right(mine)
+    if sides is None:
+        return None
+    numbers, wrong, groups = sides
+    name = f"{model}: AUROC of agreement for being right"
+    of = [len({group for group, each in zip(groups, wrong, strict=True) if each == kind}) for kind in (False, True)]
+    if min(of) < ERRORS.value:
+        reason = f"{of[0]} groups of right and {of[1]} of wrong predictions; {ERRORS.value:.0f} of each are asked"
+        return Finding(name, None, n=len(set(groups)), chance=0.5, reason=reason)
     area = ranking(~wrong, numbers, groups)
-    word = answer.judge(found)
-    reads = {"more": "higher", "less": "lower", "none": "no different", "too few": ""}[word]
-    sentence = (
-        "There are too few scans to tell whether agreement is higher where the prediction is right"
-        if word == "too few"
-        else f"Agreement is {reads} where the prediction is right"
-    )
-    sentence += f" (right less wrong {answer.plainly(found)})"
-    sentence += f"; as a sign of being right its AUROC is {area.value:.2f} {answer.between(area.low, area.high)}."
-    lines = [
-        answer.finding(f"{model}: agreement, right less wrong", found),
-        Finding(f"{model}: AUROC of agreement for being right", answer.number(area.value), answer.number(area.low),
-                answer.number(area.high), len(set(groups)), chance=0.5),
-    ]  # fmt: skip
-    return sentence, lines, [(f"{model}: agreement goes with being right", _yes(word))]
+    return Finding(name, answer.number(area.value), answer.number(area.low), answer.number(area.high),
+                   len(set(groups)), chance=0.5)  # fmt: skip
 
 
-def _plausible(rows: Sequence[Row], known: Sequence[Mapping[str, Any]], model: str) -> More:
+def _plausible(rows: Sequence[Row], mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     """Whether maps lie in the tumour more on the half of the scans on which methods agree more."""
     own = select.scan_means(select.real(select.values(select.main_rows(rows), ENERGY)), model)
-    both = [row for row in known if row["model"] == model and row["content"] in own]
+    both = [row for row in mine if row["content"] in own]
     if len(both) < 2 * FEWEST.value:
-        return "", [], []
+        return None
     agreed = np.array([row["mean"] for row in both], float)
     energy = np.array([own[row["content"]] for row in both])
-    found = apart(energy, agreed <= np.median(agreed), [str(row["group"]) for row in both])
-    word = answer.judge(found)
-    reads = {"more": "more", "less": "less", "none": "no more", "too few": "too few scans tell whether more"}[word]
-    sentence = f"Where methods agree more, {reads} of the attribution lies in the tumour ({answer.points(found)})."
-    line = answer.finding(f"{model}: energy in the tumour, agreeing half less other half", found, share=True)
-    return sentence, [line], [(f"{model}: agreement goes with the tumour", _yes(word))]
+    if not (agreed > np.median(agreed)).any():
+        return None
+    found = apart(energy, agreed <= np.median(agreed), [str(row["group"]) for row in both], within=(0.0, 1.0))
+    reads = _spoken(
+        "Where methods agree more,", "more of the positive weight lies in the tumour where methods agree more",
+        "more of the positive weight lies in the tumour", "less of the positive weight lies in the tumour",
+        "no more of the positive weight lies in the tumour",
+    )  # fmt: skip
+    return _Tested(
+        found, f"{model}: positive weight in the tumour, agreeing half less other half",
+        f"{model}: agreement goes with the tumour", reads, share=True,
+    )  # fmt: skip
 
 
-def _yes(word: str) -> Word:
-    return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[word]  # type: ignore[return-value]
+def _places(known: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[str, Any] | None:
+    """The share of methods that agree at a pixel, by place."""
+    entries = []
+    for model in models:
+        rows = [row for row in known if row["model"] == model]
+        for place in dict.fromkeys(name for row in rows for name in row.get("places") or {}):
+            of = [row for row in rows if (row.get("places") or {}).get(place) is not None]
+            entries += _dots(place, [row["places"][place] for row in of], of, model, (0.0, 1.0))
+    if not entries:
+        return None
+    return answer.dots(
+        "Where the methods agree", "share of the methods that agree at a pixel, with 95 % interval", entries,
+        reference=None, percent=True,
+    )  # fmt: skip
 
 
-def _figure(known: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
+def _sides(known: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[str, Any] | None:
+    """How alike maps are where the prediction is right, and where it is wrong."""
+    entries = []
+    for side, right in (("right predictions", True), ("wrong predictions", False)):
+        for model in models:
+            of = [
+                row for row in known
+                if row["model"] == model and row["label"] and (row["label"] == row["predicted"]) == right
+            ]  # fmt: skip
+            entries += _dots(side, [row["mean"] for row in of], of, model, (-1.0, 1.0))
+    if len({entry["label"] for entry in entries}) < 2:
+        return None
+    return answer.dots(
+        "Whether agreement goes with being right", "mean rank correlation between methods, with 95 % interval",
+        entries, reference=AGREE.value, reference_name="they agree",
+        note=f"Sides with fewer than {FEWEST.value:.0f} independent groups of scans are drawn hollow.",
+    )  # fmt: skip
+
+
+def _dots(
+    label: str, numbers: Sequence[float], rows: Sequence[Mapping[str, Any]], model: str, within: tuple[float, float]
+) -> list[dict[str, Any]]:
+    groups = [str(row["group"]) for row in rows]
+    low, high = mean_interval(np.array(numbers, float), groups, rng=np.random.default_rng(0), within=within)
+    if not np.isfinite(low):
+        return []
+    n = len(set(groups))
+    dot = answer.dot(label, float(np.mean(numbers)), low, high, model, sure=n >= FEWEST.value)
+    return [dot]
+
+
+def _figure(mine: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
     """A matrix of the mean correlation of each pair of methods."""
     sums: dict[tuple[str, str], list[float]] = {}
-    for row in known:
-        if row["model"] == model:
-            for a, b, value in row["pairs"]:
-                sums.setdefault((str(a), str(b)), []).append(float(value))
+    for row in mine:
+        for a, b, value in row["pairs"]:
+            sums.setdefault((str(a), str(b)), []).append(float(value))
     names = list(dict.fromkeys(name for pair in sums for name in pair))
     cells: list[list[float | None]] = [[1.0 if a == b else None for b in names] for a in names]
     for (a, b), each in sums.items():

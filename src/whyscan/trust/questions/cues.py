@@ -7,179 +7,174 @@ predictions that change. A cue that predicts the label and that the model uses i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from whyscan.stats.differences import mean_interval, paired
-from whyscan.stats.intervals import Interval, hull, percentile, resample_mean, wilson
-from whyscan.trust import answer
+from whyscan.trust import answer, audited
 from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.changing import Change, changed, control
 from whyscan.trust.edits import EDITS
-from whyscan.trust.thresholds import CUE, FEWEST, TAIL
+from whyscan.trust.thresholds import CUE, FEWEST
 
 NUMBER = 6
 QUESTION = "Does the model use shortcut cues that would have been enough?"
-FEW = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One edit's effect on one model.
-
-    Attributes:
-        model, edit: which.
-        share: of the predictions that change, with its interval.
-        fall: how much less probable the predicted class becomes.
-        accuracy: its change, where labels are known.
-        word: whether the model uses what was taken away.
-    """
-
-    model: str
-    edit: str
-    share: Finding
-    fall: Finding
-    accuracy: Finding | None
-    word: Word
 
 
 def cues(
-    table: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]] = (), best: str | None = None
+    table: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]] = (),
+    best: str | None = None,
+    *,
+    alike: bool = False,
 ) -> Answer:
     """Of a table of edits: rows with model, edit, content, group, label, predicted, after, probability and
     probability_after (both of the class that was predicted before).
 
     Args:
         found: the audit's cues, as audit.json has them.
+        alike: whether the edited scans were drawn from all alike, or chosen by class and for being answered wrongly.
     """
-    changes = [_change(table, model, edit) for model, edit in dict.fromkeys((r["model"], r["edit"]) for r in table)]
+    changes = changed(table)
     if not changes:
-        return Answer(NUMBER, QUESTION, "not measured", f"Not measured: no scan was edited. {_audit(found)}".strip())
+        audit = audited.sentence(found, (), "")
+        return Answer(NUMBER, QUESTION, "not measured", f"Not measured: no scan was edited. {audit}".strip())
     models = list(dict.fromkeys(change.model for change in changes))
     model = best if best in models else models[0]
-    tested = [each for each in changes if each.model == model and not _control(each.edit)]
+    mine = [each for each in changes if each.model == model]
+    tested = [each for each in mine if not control(each.edit)]
     words = [each.word for each in tested]
     verdict: Word = next((word for word in ("yes", "too few to tell", "no") if word in words), "not measured")
     lines = [line for each in changes for line in (each.share, each.fall, each.accuracy) if line is not None]
-    parts = tuple((f"{each.model} uses the {each.edit}", each.word) for each in changes if not _control(each.edit))
-    controls = [each for each in changes if each.model == model and _control(each.edit)]
+    parts = [(f"{each.model} uses the {each.edit}", each.word) for each in changes if not control(each.edit)]
+    parts += [(f"{each.model} rests on the {each.edit}", each.rests) for each in changes if _uses(each)]
+    parts += [
+        (f"{model} uses '{cue['name']}', which the audit found to predict the label", audited.together(edits))
+        for cue in audited.strongest(found)
+        if (edits := audited.takers(cue, tested))
+    ]
+    sentence = " ".join(each for each in (_sentence(model, tested, found), _controls(mine)) if each)
     return Answer(
-        NUMBER, QUESTION, verdict, _sentence(model, tested, controls, found), (*lines, *_evidence(found)), parts,
-        ("An edited scan is one that no model was trained on: part of a change may be that alone. The healthy patch "
-         "shows how much.",),
+        NUMBER, QUESTION, verdict, f"{sentence}\n{_sample(table, model, alike)}",
+        (*lines, *audited.evidence(found, tested)), tuple(parts),
+        ("An edited scan is one that no model was trained on: part of a change may be that alone. How much is known "
+         "only for the tumour's edit, beside a healthy patch of the tumour's area; no edit of the area of the skull, "
+         "the border or the background was made for comparison.",
+         "Whether a model uses a cue is tested for all edits and models together (Holm), and so are changes of "
+         "accuracy."),
         _figure(changes), short=_short(model, tested),
     )  # fmt: skip
 
 
-def _control(edit: str) -> bool:
-    return edit in EDITS and EDITS[edit].control
+def _uses(change: Change) -> bool:
+    return change.word == "yes" and not control(change.edit)
 
 
-def _change(table: Sequence[Mapping[str, Any]], model: str, edit: str) -> Change:
-    rows = [row for row in table if row["model"] == model and row["edit"] == edit]
-    groups = [str(row["group"]) for row in rows]
-    n = len(set(groups))
-    changed = np.array([row["predicted"] != row["after"] for row in rows], float)
-    rng = np.random.default_rng(0)
-    low, high = percentile(resample_mean(changed, groups, rng=rng))
-    if min(changed.sum(), (1 - changed).sum()) < FEW:
-        low, high = hull(Interval(low, high), wilson(float(changed.mean()), n))
-    share = Finding(f"{model}: predictions that change without the {edit}", float(changed.mean()), answer.number(low),
-                    answer.number(high), n, share=True)  # fmt: skip
-    falls = np.array([row["probability"] - row["probability_after"] for row in rows], float)
-    ends = mean_interval(falls, groups, rng=rng)
-    fall = Finding(f"{model}: fall of the predicted class's probability without the {edit}", float(falls.mean()),
-                   answer.number(ends[0]), answer.number(ends[1]), n, share=True, signed=True)  # fmt: skip
-    return Change(model, edit, share, fall, _accuracy(rows, model, edit), _word(low, high, n))
-
-
-def _accuracy(rows: Sequence[Mapping[str, Any]], model: str, edit: str) -> Finding | None:
-    known = [row for row in rows if row.get("label")]
-    if not known:
-        return None
-    before, after = (np.array([row[key] == row["label"] for row in known], float) for key in ("predicted", "after"))
-    found = paired(after, before, [str(row["group"]) for row in known])
-    return answer.finding(f"{model}: change of accuracy without the {edit}", found, share=True)
-
-
-def _word(low: float, high: float, n: int) -> Word:
-    if n < FEWEST.value or not np.isfinite(low):
-        return "too few to tell"
-    if low > CUE.value:
-        return "yes"
-    return "no" if high <= CUE.value else "too few to tell"
-
-
-def _sentence(
-    model: str, tested: Sequence[Change], controls: Sequence[Change], found: Sequence[Mapping[str, Any]]
-) -> str:
-    told = [_audit(found)] if found else []
-    used = sorted((each for each in tested if each.word == "yes"), key=lambda each: -(each.share.value or 0))
+def _sentence(model: str, tested: Sequence[Change], found: Sequence[Mapping[str, Any]]) -> str:
+    told = [audited.sentence(found, tested, model)] if found else []
+    used = _by_share(each for each in tested if each.word == "yes")
+    few = _by_share(each for each in tested if each.word == "too few to tell")
+    none = [each for each in tested if each.word == "no"]
     if used:
-        what = ", ".join(f"the {each.edit} {_figures(each.share)}" for each in used)
-        rests = [each.edit for each in used if (each.share.low or 0) > TAIL.value]
-        told.append(f"{model} changes its answer when these are taken away: {what}.")
-        if rests:
-            told.append(f"It rests on the {' and the '.join(rests)}.")
-    elif tested:
-        most = max(tested, key=lambda each: each.share.value or 0)
+        told.append(f"{model} changes its answer when these are taken away: {_list(used)}.")
+        for word, says in (("yes", "It rests on {}."), ("too few to tell", "Whether it rests on {} cannot be told.")):
+            if rests := [each for each in used if each.rests == word]:
+                told.append(says.format(" and ".join(f"the {each.edit}" for each in rests)))
+        without = [each for each in used if not any(audited.takers(cue, [each]) for cue in audited.strongest(found))]
+        if without and found:
+            names = " or ".join(f"the {each.edit}" for each in without)
+            told.append(f"Whether {names} alone would have been enough was not measured by the audit.")
+    if none:
         told.append(
-            f"No cue that was taken away surely changes more than {answer.percent(CUE.value)} of {model}'s answers; "
-            f"the most is the {most.edit} {_figures(most.share)}."
+            f"It does not use (surely at most {answer.percent(CUE.value)} of its answers change): {_list(none)}."
         )
-    for each in controls:
-        told.append(f"Hiding {EDITS[each.edit].removes} changes {_figures(each.share)}.")
+    if few:
+        told.append(f"{'For the others there' if used or none else 'There'} are too few scans to tell: {_list(few)}.")
     return " ".join(told)
 
 
+def _by_share(changes: Any) -> list[Change]:
+    return sorted(changes, key=lambda each: -(each.share.value or 0))
+
+
+def _list(changes: Sequence[Change]) -> str:
+    return ", ".join(f"the {each.edit} {_figures(each.share)}" for each in changes)
+
+
+def _controls(mine: Sequence[Change]) -> str:
+    """What hiding the tumour does, and as much healthy tissue; and where that was not possible, that it was not."""
+    by = {each.edit: each for each in mine}
+    told = [
+        f"Hiding {EDITS[name].removes} changes {_figures(by[name].share)}." for name in EDITS
+        if control(name) and name in by
+    ]  # fmt: skip
+    if "tumour" in by and "healthy patch" not in by:
+        told.append(
+            "On no scan could a healthy patch of its area be hidden, so it is not known how much of that is due to "
+            "hiding anything at all."
+        )
+    return " ".join(told)
+
+
+def _sample(table: Sequence[Mapping[str, Any]], model: str, alike: bool) -> str:
+    """Whose shares these are."""
+    told = {str(row["content"]): row["label"] == row["predicted"] for row in table
+            if row["model"] == model and row.get("label")}  # fmt: skip
+    scans = len({str(row["content"]) for row in table if row["model"] == model})
+    wrong = f", {sum(not right for right in told.values())} of which {model} gets wrong unedited" if told else ""
+    if alike:
+        return f"The edits were made on {scans} scans{wrong}, drawn from all alike: shares of them are the data's."
+    return (
+        f"These are shares of the {scans} scans that were edited{wrong}, not of all scans: they were chosen by class, "
+        "and up to half of a class for being answered wrongly, which are answers that change more easily."
+    )
+
+
 def _short(model: str, tested: Sequence[Change]) -> str:
-    used = sorted((each for each in tested if each.word == "yes"), key=lambda each: -(each.share.value or 0))
-    rests = [f"the {each.edit}" for each in used if (each.share.low or 0) > TAIL.value]
-    others = [f"the {each.edit}" for each in used if f"the {each.edit}" not in rests]
-    if rests:
-        return f"{model} rests on {' and '.join(rests)}{', and uses ' + ' and '.join(others) if others else ''}."
-    if others:
-        return f"{model} uses {' and '.join(others)}, and rests on no cue."
-    if any(each.word == "too few to tell" for each in tested):
-        return f"{model} surely uses no cue that was taken away; for some there are too few scans to tell."
+    used = _by_share(each for each in tested if each.word == "yes")
+    few = sum(each.word == "too few to tell" for each in tested)
+    others = f"for {few} {'other cue' if few == 1 else 'other cues'} there are too few scans to tell"
+    if used:
+        rests = [f"the {each.edit}" for each in used if each.rests == "yes"]
+        uses = [f"the {each.edit}" for each in used if each.rests != "yes"]
+        told = [f"rests on {' and '.join(rests)}"] if rests else []
+        told += [f"uses {' and '.join(uses)}"] if uses else []
+        return f"{model} {', and '.join(told)}{f'; {others}' if few else ''}."
+    if few == len(tested):
+        return f"There are too few scans to tell whether {model} uses any of the cues that were taken away."
+    if few:
+        return (
+            f"No cue that was taken away is surely used by {model}; for {few} of {len(tested)} there are too few scans."
+        )
     return f"{model} uses none of the cues that were taken away."
 
 
 def _figures(line: Finding) -> str:
-    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
-
-
-def _audit(found: Sequence[Mapping[str, Any]]) -> str:
-    flagged = [cue for cue in found if cue.get("flag")]
-    if not flagged:
-        return "The audit found no rule without anatomy that predicts the label." if found else ""
-    best = max(flagged, key=lambda cue: cue["accuracy"] - cue["majority"])
-    return (
-        f"By the audit, '{best['name']}' alone answers '{best['question']}' with {answer.percent(best['accuracy'])} "
-        f"({answer.percent(best['majority'])} by always giving the most frequent answer)."
-    )
-
-
-def _evidence(found: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    return [
-        Finding(f"audit: '{cue['name']}' alone, {cue['question']}, {cue['subset']}", cue["accuracy"], cue["low"],
-                cue["high"], cue["n"], share=True, chance=cue["majority"])
-        for cue in found
-        if cue.get("flag")
-    ]  # fmt: skip
+    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)} (n = {line.n})"
 
 
 def _figure(changes: Sequence[Change]) -> dict[str, Any]:
+    n: dict[str, list[int]] = {}
+    for each in changes:
+        n.setdefault(each.edit, []).append(each.share.n or 0)
     entries = [
-        answer.dot(each.edit, each.share.value, each.share.low, each.share.high, each.model)
+        answer.dot(f"{each.edit} (n = {_span(n[each.edit])})", each.share.value, each.share.low, each.share.high,
+                   each.model, sure=_told(each))
         for each in changes
         if each.share.value is not None and each.share.low is not None and each.share.high is not None
-    ]
+    ]  # fmt: skip
     return answer.dots(
         "Predictions that change when something is taken away from the scan",
         "share of predictions, with 95 % interval", entries, reference=CUE.value, reference_name="any edit",
         percent=True,
-        note="'tumour' and 'healthy patch' are no cues: hiding the tumour should change answers, hiding as much "
-        "healthy tissue should not.",
+        note="n counts independent groups of scans; hollow where there are too few to tell. 'tumour' and 'healthy "
+        "patch' are no cues: hiding the tumour should change answers, hiding as much healthy tissue should not. That "
+        "patch has the tumour's area, and is no measure for edits that change more of the picture.",
     )  # fmt: skip
+
+
+def _told(change: Change) -> bool:
+    """Whether there are scans enough to say something."""
+    return (change.share.n or 0) >= FEWEST.value if control(change.edit) else change.word != "too few to tell"
+
+
+def _span(counts: Sequence[int]) -> str:
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"

@@ -9,20 +9,19 @@ mask is known, nobody asks the model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from whyscan.stats.differences import apart
+from whyscan.stats.differences import Difference, apart
 from whyscan.stats.ranking import Ranking, gain, held_out, ranking
-from whyscan.stats.tests import holm
 from whyscan.trust import answer, names, select
 from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.every import range_of
 from whyscan.trust.select import Told
 from whyscan.trust.table import Row
-from whyscan.trust.thresholds import ERRORS
+from whyscan.trust.thresholds import ADDED, ERRORS, FEWEST
 
 NUMBER = 2
 QUESTION = "Do right and wrong predictions differ in where the model looks, and can the explanation predict an error?"
@@ -77,7 +76,7 @@ class _Model:
         sides = [len({g for g, w in zip(self.groups, self.wrong, strict=True) if w == side}) for side in (True, False)]
         self.fewest = min(sides)
         self.enough = self.fewest >= ERRORS.value
-        self.apart = self._apart()
+        self.apart, self.lines = self._apart()
         self.areas = self._areas() if self.enough else {}
 
     @classmethod
@@ -91,15 +90,20 @@ class _Model:
                 columns[metric] = column
         return cls(model, scans, told, columns)
 
-    def _apart(self) -> list[tuple[str, Any, float]]:
-        """Right less wrong, for every metric, with Holm's p."""
-        found = []
+    def _apart(self) -> tuple[dict[str, Difference], dict[str, Finding]]:
+        """Right less wrong, for every metric; and the same as evidence, with Holm's correction over the metrics."""
+        found = {}
         for metric, column in self.columns.items():
             known = np.isfinite(column)
             groups = [group for group, some in zip(self.groups, known, strict=True) if some]
-            found.append((metric, apart(column[known], self.wrong[known], groups)))
-        p = holm([each.p if np.isfinite(each.p) else 1.0 for _, each in found])
-        return [(metric, each, float(q)) for (metric, each), q in zip(found, p, strict=True)]
+            found[metric] = apart(column[known], self.wrong[known], groups, within=range_of(metric))
+        lines = answer.corrected(
+            [
+                answer.finding(f"{self.name}: {names.said(metric)}, right less wrong", each)
+                for metric, each in found.items()
+            ]
+        )
+        return found, dict(zip(found, lines, strict=True))
 
     def _areas(self) -> dict[str, Ranking]:
         odds = np.log(np.clip(self.confidence, 1e-6, 1 - 1e-6) / (1 - np.clip(self.confidence, 1e-6, 1 - 1e-6)))
@@ -122,12 +126,16 @@ class _Model:
         some = [self.columns[name] for name in metrics if name in self.columns]
         return [each for each in some if np.isfinite(each).mean() >= COVERED]
 
+    def judged(self) -> dict[str, answer.Judged]:
+        """By metric, what may be said of right beside wrong: by the corrected p-values."""
+        return {metric: answer.judge(each, self.lines[metric].corrected) for metric, each in self.apart.items()}
+
     @property
     def verdict(self) -> Word:
-        words = [answer.judge(each, p) for _, each, p in self.apart]
+        words = set(self.judged().values())
         if not words:
             return "not measured"
-        if any(word in ("more", "less") for word in words):
+        if words & {"more", "less"}:
             return "yes"
         return "too few to tell" if "too few" in words else "no"
 
@@ -142,14 +150,12 @@ class _Model:
         if added is None:
             return "not measured"
         both = self.areas["confidence and metrics without a mask"]
-        return "yes" if added.low > 0 and both.low > GUESSING else "no"
+        if added.low > 0 and both.low > GUESSING:
+            return "yes"
+        return "no" if added.high < ADDED.value else "too few to tell"
 
     def evidence(self) -> list[Finding]:
-        lines = [
-            replace(answer.finding(f"{self.name}: {names.said(metric)}, right less wrong", each),
-                    corrected=p if np.isfinite(each.low) else None, correction="Holm")
-            for metric, each, p in self.apart
-        ]  # fmt: skip
+        lines = list(self.lines.values())
         for title, area in self.areas.items():
             signed = title.startswith("added")
             lines.append(
@@ -160,36 +166,61 @@ class _Model:
         return lines
 
     def short(self) -> str:
+        few = "there are too few scans to tell whether"
+        maps = f"maps of right and wrong predictions of {self.name}"
+        if self.verdict == self.predicts == "too few to tell":
+            return f"There are too few scans to tell whether {maps} differ, or whether they help to find errors."
         differ = {
-            "yes": f"Maps of right and wrong predictions of {self.name} differ",
-            "no": f"Maps of right and wrong predictions of {self.name} do not differ",
-        }.get(self.verdict, f"Whether maps of right and wrong predictions of {self.name} differ is {self.verdict}")
+            "yes": f"{maps} differ",
+            "no": f"{maps} do not differ",
+            "too few to tell": f"{few} {maps} differ",
+        }.get(self.verdict, f"whether {maps} differ was not measured")
         adds = {
-            "yes": "and they help to find errors beyond what its confidence says",
-            "no": "and they add nothing sure to its confidence in finding errors",
-        }.get(self.predicts, f"and whether they help to find errors is {self.predicts}")
-        return f"{differ}, {adds}."
+            "yes": "they help to find errors beyond what its confidence says",
+            "no": "they add next to nothing to its confidence in finding errors",
+            "too few to tell": f"{few} they help to find errors",
+        }.get(self.predicts, "whether they help to find errors was not measured")
+        return f"{differ[:1].upper()}{differ[1:]}, and {adds}."
 
     def sentence(self) -> str:
         count = f"{self.name} is wrong on {int(self.wrong.sum())} of {self.wrong.size} scans"
         if not self.apart:
             return f"{count}; no metric was measured on them."
-        sure = [(metric, each) for metric, each, p in self.apart if answer.judge(each, p) in ("more", "less")]
+        words = self.judged()
+        sure = {metric: self.apart[metric] for metric, word in words.items() if word in ("more", "less")}
         if sure:
-            metric, each = max(sure, key=lambda item: abs(item[1].effect))
-            differ = f"right and wrong predictions differ in {len(sure)} of {len(self.apart)} metrics, most in "
-            differ += f"{names.said(metric)} (right less wrong {answer.plainly(each)})"
+            metric, each = max(sure.items(), key=lambda item: abs(item[1].effect))
+            differ = f"right and wrong predictions differ in {len(sure)} of {len(words)} metrics, most in "
+            differ += f"{names.said(metric)} (right less wrong {answer.plainly(each, p=self.lines[metric].corrected)})"
         elif self.verdict == "too few to tell":
-            differ = f"too few to tell whether the maps differ: {answer.enough(self.apart[0][1])}"
+            few = [metric for metric, word in words.items() if word == "too few"]
+            best = max(few, key=lambda metric: answer.fewest(self.apart[metric]))
+            which = "whether the maps differ" if len(few) == len(words) else f"for {len(few)} of {len(words)} metrics"
+            differ = f"there are too few scans to tell {which}: {self._few(best, few)}"
         else:
             differ = "their maps differ in no metric that was taken"
         return f"{count}; {differ}. {self._prediction()}"
 
+    def _few(self, best: str, few: Sequence[str]) -> str:
+        """Why, for the metric that was measured on most scans; and of others, that were measured on fewer, where."""
+        found = self.apart[best]
+        if answer.fewest(found) >= FEWEST.value:
+            return answer.enough(found)
+        text = (
+            f"{found.n} independent groups of scans are right and {found.other} wrong, and a test needs "
+            f"{FEWEST.value:.0f} of each"
+        )
+        masked = [self.apart[metric] for metric in few if metric in MASKED]
+        least = min(masked, key=answer.fewest, default=found)
+        if answer.fewest(least) < answer.fewest(found):
+            text += f" (of those with a known tumour, on which maps are laid beside it, {least.n} and {least.other})"
+        return text
+
     def _prediction(self) -> str:
         if not self.enough:
             return (
-                f"Too few to say whether a map predicts an error: {self.fewest} groups on one side, and "
-                f"{ERRORS.value:.0f} are needed."
+                f"There are too few to say whether a map predicts an error: of wrong and right predictions at least "
+                f"{ERRORS.value:.0f} groups each are asked, and of one there are {self.fewest}."
             )
         alone = self.areas["confidence alone"]
         text = f"Confidence alone finds its errors with an AUROC of {alone.value:.2f} "
@@ -197,9 +228,12 @@ class _Model:
         added = self.areas.get("added by metrics without a mask")
         if added is None:
             return f"{text}; what maps add was not measured."
-        more = answer.minus(f"{added.value:+.2f}")
-        verb = "explanations add" if self.predicts == "yes" else "explanations add nothing that could not be chance:"
-        return f"{text}; {verb} {more} {answer.between(added.low, added.high)} without a mask."
+        verb = {
+            "yes": "maps add",
+            "no": f"maps add next to nothing (surely less than {ADDED.value}):",
+        }.get(self.predicts, "there are too few scans to tell whether maps add to it:")
+        ends = answer.between(added.low, added.high)
+        return f"{text}; {verb} {answer.fixed(added.value, 2, sign=True)} {ends} without a mask."
 
 
 def _figure(each: Sequence[_Model]) -> dict[str, Any] | None:
@@ -220,19 +254,28 @@ def _figure(each: Sequence[_Model]) -> dict[str, Any] | None:
 
 
 def _effects(each: Sequence[_Model]) -> dict[str, Any] | None:
-    """Right less wrong for every metric, in standard deviations over scans, so that they share an axis."""
-    entries = []
+    """Right less wrong for every metric, in standard deviations over scans, so that they share an axis.
+
+    An interval of fewer groups than a test needs is not drawn: that of two groups may be narrow by luck.
+    """
+    entries, left = [], 0
     for model in each:
-        for metric, found, _ in model.apart:
-            column = model.columns[metric]
-            spread = float(np.nanstd(column))
+        words = model.judged()
+        for metric, found in model.apart.items():
+            if answer.fewest(found) < FEWEST.value:
+                left += 1
+                continue
+            spread = float(np.nanstd(model.columns[metric]))
             if spread > 1e-6 and np.isfinite([found.value, found.low, found.high]).all():
                 value, low, high = (float(end) / spread for end in (found.value, found.low, found.high))
-                entries.append(answer.dot(names.said(metric), value, low, high, model.name))
+                sure = words[metric] in ("more", "less")
+                entries.append(answer.dot(names.said(metric), value, low, high, model.name, sure=sure))
     if not entries:
         return None
+    without = f" Not drawn: {left} with fewer than {FEWEST.value:.0f} groups on one side." if left else ""
     return answer.dots(
         "How maps of right predictions differ from those of wrong ones", "difference in standard deviations over scans",
         entries, reference_name="no difference",
-        note="To the right: more of it where the prediction is right. An interval that holds 0 could be chance.",
+        note=f"To the right: more of it where the prediction is right. {answer.HOLLOW} What is sure is so after "
+        f"Holm's correction over a model's metrics; the intervals are each metric's own.{without}",
     )  # fmt: skip

@@ -10,11 +10,21 @@ import numpy as np
 from whyscan.stats.differences import Difference, mean_interval, paired
 from whyscan.trust import answer, names
 from whyscan.trust.answer import Answer, Finding, Word
-from whyscan.trust.thresholds import FEWEST, LEVEL, TURNED
+from whyscan.trust.thresholds import FEWEST, TURNED
 
 NUMBER = 4
 QUESTION = "Do superpixels turn from positive to negative between two models, or two classes, and which?"
 KINDS = {"models": "between models", "classes": "between classes", "seeds": "between seeds of one model"}
+NOTES = (
+    "Only superpixels whose sign is clear in both explanations count; shares are of their area. The tests "
+    "are corrected for their number (Holm).",
+    "What is expected: the same model that explains the same class with another seed asks the same question twice, so "
+    "nothing should turn; what does is chance, and 'more than chance' means more than that. Two explanations that had "
+    "nothing to do with each other, with as many positive as negative signs, would turn a quarter of the area from "
+    "positive to negative. Between the likeliest and the second class more than that is no surprise: the two compete, "
+    "so what speaks for one mostly speaks against the other, and 'yes' there says little. Which superpixels turn, and "
+    "whether they lie in the tumour, says more.",
+)
 
 
 def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
@@ -25,26 +35,44 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
         why = "no two explanations had superpixels with a clear sign" if table else "no superpixel method was compared"
         return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}.")
     lines = {(kind, pair): _mean(_rows(table, kind, pair), pair) for kind in kinds for pair in _pairs(table, kind)}
+    tested = {of: _against(table, _rows(table, *of)) for of, line in lines.items() if of[0] != "seeds" and line.n}
+    tests = answer.corrected(
+        [answer.finding(f"{_name(pair)}: {beyond}", each, share=True) for (_, pair), (beyond, each) in tested.items()]
+    )
+    judged = {
+        of: answer.judge(each, line.corrected) for (of, (_, each)), line in zip(tested.items(), tests, strict=True)
+    }
     evidence: list[Finding] = []
     parts: list[tuple[str, str]] = []
     for (kind, pair), line in lines.items():
         evidence.append(line)
-        rows = _rows(table, kind, pair)
-        evidence += [line for _, line in _by_place(rows, pair)]
-        if kind == "seeds":
-            continue
-        against = _against_seeds(table, rows)
-        if against is not None:
-            evidence.append(answer.finding(f"{_name(pair)}: beyond what turns between seeds", against, share=True))
-        parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, against)))
-    words = [word for _, word in parts]
-    verdict: Word = next((each for each in ("yes", "too few to tell", "no") if each in words), "not measured")
+        evidence += [line for _, line in _by_place(_rows(table, kind, pair), pair)]
+        if kind != "seeds":
+            beyond = tested[kind, pair][0] if (kind, pair) in tested else ""
+            parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, beyond, judged.get((kind, pair), "too few"))))
+    evidence += tests
+    badges = _badges(parts)
     return Answer(
-        NUMBER, QUESTION, verdict, _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts),
-        ("Only superpixels whose sign is clear in both explanations count; shares are of their area. Which they are on "
-         "a scan is shown under Explanations.",),
-        _figure(table, lines), short=_short(parts),
+        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts), NOTES,
+        _figure(table, lines), short=_short(parts), badges=badges,
     )  # fmt: skip
+
+
+def _badges(parts: Sequence[tuple[str, str]]) -> tuple[tuple[str, Word], ...]:
+    """A word for each half of the question: yes where any method says so."""
+    told: list[tuple[str, Word]] = []
+    order: tuple[Word, ...] = ("yes", "too few to tell", "no")
+    for half in ("models", "classes"):
+        words = [word for what, word in parts if what.startswith(KINDS[half])]
+        told += [(half, next(each for each in order if each in words))] if words else []
+    return tuple(told)
+
+
+def _verdict(badges: Sequence[tuple[str, Word]]) -> Word:
+    """Of the whole question: not known as long as one half is not."""
+    words = [word for _, word in badges]
+    order: tuple[Word, ...] = ("too few to tell", "yes", "no")
+    return next((each for each in order if each in words), "not measured")
 
 
 Pair = tuple[str, str, str]
@@ -92,28 +120,30 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
     return found
 
 
-def _against_seeds(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Difference | None:
-    """Paired with the same method's flips between seeds, on the scans that have both."""
+BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {answer.percent(TURNED.value)}"
+
+
+def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, Difference]:
+    """Paired with the same method's flips between seeds, on the scans that have both; where there are none, with the
+    share above which superpixels are said to turn."""
     base: dict[tuple[str, str], list[float]] = {}
     for row in table:
         if row["kind"] == "seeds" and row["lost"] is not None:
             base.setdefault((str(row["method"]), str(row["content"])), []).append(float(row["lost"]))
     both = [row for row in rows if (row["method"], row["content"]) in base]
-    if not both:
-        return None
-    ours = np.array([row["lost"] for row in both], float)
+    ours = np.array([row["lost"] for row in both or rows], float)
     theirs = np.array([np.mean(base[row["method"], row["content"]]) for row in both])
-    return paired(ours, theirs, [str(row["group"]) for row in both])
+    if not both:
+        theirs = np.full(ours.size, TURNED.value)
+    found = paired(ours, theirs, [str(row["group"]) for row in both or rows], within=(0.0, 1.0))
+    return BEYOND_SEEDS if both else BEYOND_LIMIT, found
 
 
-def _word(line: Finding, against: Difference | None) -> str:
-    if against is not None:
-        return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[answer.judge(against)]
-    if line.value is None or line.low is None or line.high is None or (line.n or 0) < FEWEST.value:
-        return "too few to tell"
-    if line.low > TURNED.value:
-        return "yes"
-    return "no" if line.high <= TURNED.value else "too few to tell"
+def _word(line: Finding, beyond: str, judged: answer.Judged) -> str:
+    """By the corrected p-value of what is beyond; below the limit also where the whole interval is."""
+    if judged == "too few" and beyond == BEYOND_LIMIT and (line.n or 0) >= FEWEST.value and line.high is not None:
+        return "no" if line.high <= TURNED.value else "too few to tell"
+    return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[judged]
 
 
 def _sentence(
@@ -126,23 +156,28 @@ def _sentence(
             interval = answer.between(line.low, line.high, scale=100, digits=0)
             text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
             text += f"turns from positive to negative in {names.title(pair[0])}"
-            tumour = [r["places"]["tumour"] for r in _rows(table, kind, pair)
-                      if (r.get("places") or {}).get("tumour") is not None]  # fmt: skip
-            if tumour:
-                text += f"; of the tumour's area {answer.percent(float(np.mean(tumour)))}"
-                rest = [f"of the {place}'s {answer.percent(part.value)}"
-                        for place, part in _by_place(_rows(table, kind, pair), pair) if place != "tumour"]  # fmt: skip
+            places = dict(_by_place(_rows(table, kind, pair), pair))
+            if "tumour" in places:
+                text += f"; of the tumour's area {_with_interval(places.pop('tumour'))}"
+                rest = [f"of the {place}'s {_with_interval(part)}" for place, part in places.items()]
                 text += f" ({', '.join(rest)})" if rest else ""
             word = words[f"{KINDS[kind]}, {_name(pair)}"]
             told.append(f"{text} ({'too few to tell whether that is chance' if 'few' in word else _reads(word)}).")
-    seeds = [line.value for (kind, _), line in lines.items() if kind == "seeds" and line.value is not None]
+    seeds = [f"{_with_interval(line)} in {names.title(pair[0])}" for (kind, pair), line in lines.items()
+             if kind == "seeds" and line.value is not None]  # fmt: skip
     if seeds:
-        told.append(f"Between two seeds of one model it is {answer.percent(float(np.mean(seeds)))}.")
+        told.append(
+            f"What turns by chance, between two seeds of one model explaining the same class: {', '.join(seeds)}."
+        )
     return "\n".join(told)
 
 
+def _with_interval(line: Finding) -> str:
+    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
+
+
 def _reads(word: str) -> str:
-    return "more than chance" if word == "yes" else f"no more than chance at p = {LEVEL.value}, or too little to see"
+    return "more than chance" if word == "yes" else "no more than by chance"
 
 
 def _short(parts: Sequence[tuple[str, str]]) -> str:

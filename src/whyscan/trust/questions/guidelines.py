@@ -2,7 +2,8 @@
 
 Jin, Li, Fatehi and Hamarneh, "Guidelines and evaluation of clinical explainable AI in medical image analysis",
 Medical Image Analysis 84 (2023). What a person has to judge is "missing" until a person has attested it: nothing that
-was measured turns it into a tick.
+was measured turns it into a tick. "Not applicable" is a person's word too: a figure that could not be taken, for want
+of masks or of errors, is missing, because the guideline asks for it all the same.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from whyscan.trust import names, select
-from whyscan.trust.answer import Answer, Word
+from whyscan.trust import answer, names, select
+from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.attested import Statement
 from whyscan.trust.table import Row
 from whyscan.trust.thresholds import SLOW
 from whyscan.trust.verdict import Judged
@@ -41,7 +43,7 @@ class Entry:
     text: str
 
 
-_PEOPLE = {
+PEOPLE = {
     "G1": ("Understandability", "Do its users understand the form of the explanation without training?",
            "show it to its clinical users and record what they take it to mean"),
     "G2": ("Clinical relevance", "Does it explain as clinicians argue, for the decision that they have to take?",
@@ -49,19 +51,20 @@ _PEOPLE = {
     "G4 people": ("Informative plausibility", "Does judging the explanation's plausibility help users to catch errors?",
                   "have readers judge predictions with and without the explanation"),
 }  # fmt: skip
+"""By key: the guideline, what is asked, and what people have to do: no figure answers these."""
 
 _GRADES = {"recommended": "recommended", "use with care": "to be used with care", "fails": "failing"}
 
 
 def scorecard(
-    rows: Sequence[Row], methods: Sequence[Judged], errors: Answer, attested: Mapping[str, str] | None = None
+    rows: Sequence[Row], methods: Sequence[Judged], errors: Answer, attested: Mapping[str, Statement] | None = None
 ) -> tuple[Entry, ...]:
     """The entries.
 
     Args:
         methods: the verdicts of methods on models.
         errors: the answer to question 2.
-        attested: what people have attested, by "G1", "G2" and "G4 people": who, when, what.
+        attested: what people state, by "G1", "G2" and "G4 people".
     """
     said = attested or {}
     return (
@@ -75,11 +78,14 @@ def scorecard(
 
 
 def guidelines(entries: Sequence[Entry]) -> Answer:
-    """In words. The word is "yes" only where every entry is measured or attested."""
+    """In words. The word is "yes" only where no entry is missing."""
+    count = {status: sum(e.status == status for e in entries) for status in ("measured", "attested", "not applicable")}
     open_ = [entry for entry in entries if entry.status == "missing"]
     verdict: Word = "no" if open_ else "yes"
-    told = [f"{sum(e.status == 'measured' for e in entries)} of {len(entries)} entries are measured, "
-            f"{sum(e.status == 'attested' for e in entries)} attested by people, {len(open_)} missing."]  # fmt: skip
+    told = [f"{count['measured']} of {len(entries)} entries are measured, {count['attested']} attested by people, "
+            f"{len(open_)} missing."]  # fmt: skip
+    if count["not applicable"]:
+        told.append(f"Of {count['not applicable']} a person states that it does not apply.")
     if open_:
         told.append(f"Missing: {', '.join(f'{entry.guideline.lower()} ({entry.key})' for entry in open_)}.")
     told.append("That an entry is measured does not say that the figure is good: read it.")
@@ -88,17 +94,28 @@ def guidelines(entries: Sequence[Entry]) -> Answer:
             "rows": rows, "note": "Jin et al., Medical Image Analysis 84 (2023). People's judgements are attested by "
             "people, never by the program."}  # fmt: skip
     parts = tuple((f"{e.key} {e.guideline}", e.status) for e in entries)
-    short = (
-        "Every entry is measured or attested." if not open_ else f"{len(open_)} of {len(entries)} entries are missing: "
-    )
-    short += f"people must attest {' and '.join(dict.fromkeys(e.guideline.lower() for e in open_))}." if open_ else ""
-    return Answer(NUMBER, QUESTION, verdict, " ".join(told), (), parts, (), card, short=short)
+    return Answer(NUMBER, QUESTION, verdict, " ".join(told), (), parts, (), card, short=_short(entries, open_))
 
 
-def _person(key: str, said: Mapping[str, str]) -> Entry:
-    name, asks, todo = _PEOPLE[key]
-    if said.get(key, "").strip():
-        return Entry(key, name, asks, "attested", said[key].strip())
+def _short(entries: Sequence[Entry], open_: Sequence[Entry]) -> str:
+    """Who has to do something: people, or whoever measures."""
+    if not open_:
+        return "No entry is missing: each is measured, or a person speaks for it."
+    todo = []
+    for whose, some in (
+        ("people must attest {}", [e for e in open_ if e.key in PEOPLE]),
+        ("of {} there are no figures", [e for e in open_ if e.key not in PEOPLE]),
+    ):
+        if some:
+            *first, last = (e.guideline.lower() for e in some)
+            todo.append(whose.format(f"{', '.join(first)} and {last}" if first else last))
+    return f"{len(open_)} of {len(entries)} entries are missing: {'; '.join(todo)}."
+
+
+def _person(key: str, said: Mapping[str, Statement]) -> Entry:
+    name, asks, todo = PEOPLE[key]
+    if key in said:
+        return Entry(key, name, asks, said[key].status, said[key].text)
     return Entry(key, name, asks, "missing", f"A person must: {todo}.")
 
 
@@ -113,16 +130,40 @@ def _truthful(methods: Sequence[Judged]) -> Entry:
     return Entry("G3", "Truthfulness", asks, "measured", f"Of {len(measured)} pairs of a method and a model: {text}.")
 
 
+_ALONE, _ADDED = "AUROC for an error, metrics with a mask alone", "AUROC for an error, added by metrics with a mask"
+"""Plausible is what agrees with the tumour: so the figures that need its mask count, and no others."""
+
+
 def _plausible(errors: Answer) -> Entry:
-    asks = "Is a plausible explanation a sign that the prediction is right?"
-    words = [word for what, word in errors.parts if "predicts errors" in what]
-    if not words or words[0] in ("not measured", "too few to tell"):
-        reason = words[0] if words else "not measured"
-        return Entry("G4", "Informative plausibility", asks, "missing", f"By figures: {reason} (question 2).")
-    text = "explanations add to confidence" if words[0] == "yes" else "explanations add nothing sure to confidence"
-    return Entry(
-        "G4", "Informative plausibility", asks, "measured", f"By figures, {text} in finding errors (question 2)."
+    head = (
+        "G4",
+        "Informative plausibility",
+        "Is an explanation that agrees with the tumour a sign of a right prediction?",
     )
+    lines = {line.name: line for line in errors.evidence}
+    told = []
+    for model in dict.fromkeys(what.rsplit(": ", 1)[0] for what, _ in errors.parts):
+        alone, added = (lines.get(f"{model}: {each}") for each in (_ALONE, _ADDED))
+        if alone is not None and added is not None and added.value is not None:
+            sure = added.low is not None and added.low > 0
+            told.append(
+                f"{model}: agreement with the tumour finds its errors with an AUROC of {_figure(alone)}, and adds "
+                f"{_figure(added)} to its confidence{'' if sure else ', which could be chance'}"
+            )
+    if told:
+        return Entry(*head, "measured", f"{'; '.join(told)} (question 2).")
+    if not errors.parts:
+        why = "no scan has a label"
+    elif not any("AUROC for an error" in name for name in lines):
+        why = "too few wrong or too few right predictions"
+    else:
+        why = "the tumour is known on too few scans"
+    return Entry(*head, "missing", f"Not measured: {why} (question 2).")
+
+
+def _figure(line: Finding) -> str:
+    text = f"{line.value:{'+' if line.signed else ''}.2f}"
+    return f"{answer.minus(text)} {answer.between(line.low, line.high)}"
 
 
 def _efficient(rows: Sequence[Row]) -> Entry:

@@ -8,7 +8,7 @@ from typing import Any
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import AUC, ENERGY, is_null, said
-from whyscan.trust.profile import ALL, SHARES, WORDS, Profile, corrected, paired_on, profile
+from whyscan.trust.profile import ALL, SHARES, WORDS, Profile, paired_on, profile
 from whyscan.trust.table import Row
 
 NUMBER = 3
@@ -38,14 +38,13 @@ def layers(
     first = best if best in profiles else next(iter(profiles))
     shown = [name for name in (first, weak) if name in profiles]
     evidence = [line for model in dict.fromkeys([*shown, *profiles]) for line in profiles[str(model)].evidence()]
-    tested = profiles[str(first)].ends(ENERGY) or profiles[str(first)].ends(AUC)
-    judged = "too few" if tested is None else answer.judge(tested)
-    verdict: Word = "not measured" if tested is None else _VERDICTS[judged]
+    by_metric = profiles[str(first)].judged()
+    asked = next((metric for metric in (ENERGY, AUC) if metric in by_metric), None)
+    judged = by_metric.get(asked or "", "too few")
+    verdict: Word = "not measured" if asked is None else _VERDICTS[judged]
     sentences = [profiles[str(model)].sentence() for model in dict.fromkeys(shown)]
     evidence += profiles[str(first)].pairs()
-    parts = [
-        (f"{first}: {said(metric)}, last layer against first", word) for metric, word in profiles[str(first)].words()
-    ]
+    parts = [(f"{first}: {said(metric)}, last layer against first", WORDS[word]) for metric, word in by_metric.items()]
     if len(set(shown)) > 1:
         lines, words, told = _between(profiles[str(first)], profiles[str(weak)])
         evidence, parts = [*evidence, *lines], [*parts, *words]
@@ -64,13 +63,13 @@ _VERDICTS: dict[str, Word] = {"more": "yes", "less": "yes", "none": "no", "too f
 def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[str, str]], str]:
     """The best model's last layer against the weak one's, on the same scans, by every metric; Holm over the metrics."""
     tested = {
-        metric: paired_on(ours, theirs, best.groups)
+        metric: paired_on(ours, theirs, best.groups, metric)
         for metric in ALL
         if (ours := best.values.get(metric, {}).get(best.names[-1], {}))
         and (theirs := weak.values.get(metric, {}).get(weak.names[-1], {}))
         and ours.keys() & theirs.keys()
     }
-    lines = corrected(
+    lines = answer.corrected(
         [
             answer.finding(
                 f"{said(metric)} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES
@@ -89,9 +88,12 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
     if not tested:
         return [], [], ""
     if not sure:
-        return lines, words, f"The last layers of {best.model} and {weak.model} surely differ in none of these."
+        few = sum(word == "too few" for word in judged.values())
+        more = f"; for {few} of {len(judged)} figures there are too few scans to tell" if few else ""
+        return lines, words, f"The last layers of {best.model} and {weak.model} surely differ in none of these{more}."
+    p = {metric: line.corrected for metric, line in zip(tested, lines, strict=True)}
     told = ", ".join(
-        f"the {said(metric)} ({answer.points(tested[metric]) if metric in SHARES else answer.plainly(tested[metric])})"
+        f"the {said(metric)} ({answer.difference(tested[metric], p[metric], share=metric in SHARES)})"
         for metric in sure
     )
     return lines, words, f"The last layers of {best.model} and {weak.model} differ in {told}."
