@@ -25,6 +25,7 @@ from whyscan.study.trust_scans import _distinct
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.study.trusting import _read
 from whyscan.trust import battery, names, table
+from whyscan.trust.every import CHANCES
 from whyscan.trust.summary import summarise
 
 CLASSES = ["glioma", "meningioma", "no_tumor", "pituitary"]
@@ -90,6 +91,10 @@ def test_the_rows_come_back_from_their_file_and_can_be_summed_up(judged, tmp_pat
     assert [row.value for row in rows] == pytest.approx([row.value for row in judged.rows], nan_ok=True)
     found = summarise(rows, {"best": "best", "weak": "weak", **judged.document()})
     assert len(found["questions"]) == 7 and found["headline"]
+    told = {(each["model"], each["method"], each["metric"], each["within"]) for each in found["metrics"]}
+    asked = {(row.model, row.method, row.metric, row.within) for row in rows}
+    left_out = {each[2] for each in asked - told}  # chance stands beside, and nobody waits for a null explanation
+    assert left_out == {*CHANCES, names.EVALUATIONS}
     json.dumps(found, allow_nan=False)
 
 
@@ -211,5 +216,8 @@ def test_a_run_is_judged_and_a_second_call_does_nothing_again(phantoms: Path, tm
     assert not table.read(out / "trust" / "wide.csv")
     assert (out / "trust" / "table.csv").read_bytes() == before
     predictions = whyscan.Run.open(out).predictions("small_resnet")
+    assert again["folds"] is False
+    figures = {(row["method"], row["metric"]) for row in whyscan.Run.open(out).results() if row["stage"] == "trust"}
+    assert {("gradcam", "mean sensitivity-n"), ("null: edges", "mean gini"), ("lime", "mean seconds")} <= figures
     held = {path for path, split in zip(predictions.paths, predictions.splits, strict=True) if split != "train"}
     assert {row.source for row in table.read(out / "trust" / "table.csv")} <= held

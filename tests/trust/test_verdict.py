@@ -392,6 +392,8 @@ def test_too_few_errors_are_no_work_for_people():
         "4 of 6 entries are missing: people must attest understandability, clinical relevance and informative "
         "plausibility; of informative plausibility there are no figures."
     )
+    (truth,) = (each["text"] for each in told["scorecard"] if each["key"] == "G3")
+    assert truth.startswith(f"Of {len(told['methods'])} pairs of a method and a model: ")
 
 
 @pytest.mark.parametrize(

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from whyscan.render import charts, figures
 from whyscan.report import located, metrics
+from whyscan.report.states import SAMPLED
 from whyscan.report.words import Figure, p_value, private
 
 GRADES = {"recommended": "ok", "use with care": "warn", "fails": "fail", "not measured": "note"}
 WORDS = {"yes": "note", "no": "note", "too few to tell": "warn", "not measured": "note", "measured": "ok",
          "attested": "ok", "missing": "warn", "not applicable": "note"}  # fmt: skip
 """An answer is no merit: yes and no have one colour. What is missing has another."""
-
-LEVELS = {"usable": "ok", "usable as far as asked": "note", "blank": "fail", "constant": "fail", "fails sanity": "fail"}
-"""How bad a state is; the others ask for care."""
-SAMPLED = ("lime", "shap")
-"""Methods whose evaluations `--samples` sets."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The verdict on one explanation, as a badge: its colour, its words, and what it means."""
-
-    level: str
-    text: str
-    why: str
 
 
 def section(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,29 +98,6 @@ def _remedy(method: str, unsettled: int, spent: object) -> dict[str, Any] | None
         "text": f"{told} ({spent})." if known else f"{told}.",
         "ways": [f"whyscan trust RUN --samples {2 * int(str(spent))}", "--samples auto"] if known else [],
     }
-
-
-def states(document: Mapping[str, Any] | None, evaluations: object) -> dict[tuple[str, ...], State]:
-    """The verdict on each explanation that was judged, by `pictures.key_of`.
-
-    Args:
-        evaluations: what the gallery's LIME and SHAP were given. With another number theirs are other explanations than
-            those that were judged, and have no verdict.
-    """
-    found = {}
-    judged = document or {}
-    same = (judged.get("settings") or {}).get("evaluations") == evaluations
-    for each in judged.get("explanations") or []:
-        if each["state"] == "not measured" or (each["method"] in SAMPLED and not same):
-            continue
-        key = tuple(str(each[name] or "") for name in ("model", "method", "layer", "content", "target"))
-        found[key] = _state(str(each["state"]), [str(name) for name in each.get("unmeasured") or []])
-    return found
-
-
-def _state(word: str, unmeasured: Sequence[str]) -> State:
-    missing = f" Not measured on it: {', '.join(unmeasured)}." if unmeasured else ""
-    return State(LEVELS.get(word, "warn"), word, f"The verdict of Trust on this explanation.{missing}")
 
 
 def _comparison(each: Mapping[str, Any]) -> dict[str, Any]:

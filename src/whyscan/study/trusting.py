@@ -237,6 +237,7 @@ def _write(
             **told,
         },
     )
+    document["folds"] = any(one.key != name for each in kept for name, one in each.chosen.speakers.items())
     document["unread"] = list(unread)
     document["masks that do not fit"] = list(
         {each["source"]: each for each in more["masks"] + wide_more["masks"]}.values()
