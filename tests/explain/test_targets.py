@@ -69,3 +69,9 @@ def test_probabilities_still_move_where_a_model_is_sure() -> None:
     assert high[0] - low[0] == pytest.approx(2 * (np.exp(-20) - np.exp(-21)), rel=1e-4)
     assert low[1] == pytest.approx(1 - 3 * np.exp(-20), abs=1e-15)
     np.testing.assert_array_equal(scored(logits, rows, "logit"), [[20, 20], [21, 21]])
+
+
+@pytest.mark.parametrize("name", ["relu", "final", "last", "norm"])
+def test_one_layer_may_be_any(toy, scans, name: str) -> None:
+    [(layer, found)] = explain_layers(toy, scans[0], "glioma", layers=name).items()
+    assert layer in ("relu", "norm", "second") and found.layer == layer and np.ptp(found.maps) > 0

@@ -96,8 +96,10 @@ def choose_layers(classifier: Classifier, layers: str | Sequence[str]) -> list[L
 
 def _in_order(classifier: Classifier, layers: list[Layer]) -> list[Layer]:
     """Shallow to deep. Modules that are not listed follow no order that is known: a pass over a black scan tells it."""
+    if len(layers) < 2:
+        return layers
     order = [layer.path for layer in classifier.layers]
-    if len(layers) > 1 and any(layer.path not in order for layer in layers):
+    if any(layer.path not in order for layer in layers):
         with tracing(classifier.network, [layer.path for layer in layers]) as run:
             black = torch.zeros(1, 3, *classifier.input_size, device=classifier.device)
             order = list(run.look(black).activations)
