@@ -90,7 +90,9 @@ def test_the_hatched_picture_is_another_one_where_something_else_turns(run: Run)
 def test_other_superpixels_and_unknown_tumours_are_told(run: Run) -> None:
     view = {**ENTRY["views"][0], "shared": False, "intervals": False, "tumour known": False}
     text = shown(run, told({**ENTRY, "label": None, "views": [view]}))
-    assert "carried over to the first" in text and "no tumour is marked" in text and "True class unknown" in text
+    assert (
+        "carried over to those of the first" in text and "no tumour is marked" in text and "True class unknown" in text
+    )
     text = shown(run, told({**ENTRY, "views": [{**view, "shared": True}]}))
     assert "There are no intervals here" in text
 
