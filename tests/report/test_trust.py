@@ -61,6 +61,9 @@ def document():
         "groups": 58, "methods": methods, "comparisons": [comparison], "localisation": places,
         "titles": {"lime": "LIME", "null: centre": "a bump"}, "nulls": ["a bump"], "questions": questions,
         "sampling": "by class",
+        "wide": {"sampling": "all alike <i>", "scans": 500, "groups": 480, "known tumours": 190, "methods": ["lime"],
+                 "questions": [{**each, "sentence": f"Wide {each['number']}."} for each in questions[:2]],
+                 "localisation": [{**each, "value": 0.375} for each in places]},
         "failed": [{"model": "strong", "method": "lime", "metric": "road", "reason": "at /home/jane/x/y.npz",
                     "count": 2}],
         "thresholds": {"sane": {"value": 0.5, "decides": "Above.", "reason": "Because."}},
@@ -85,8 +88,8 @@ def test_seven_answers_each_with_a_figure_or_a_card(report):
     for n in range(1, 8):
         assert f"Sentence {n} &lt;b&gt;." in trust and f"Short {n} &lt;i&gt;." in trust
         assert f"Short {n} &lt;i&gt;." in report[: report.index('<section id="audit">')]
-    # one a question but the last, one more for the second, and one of method against method
-    assert trust.count("<svg") == 8 and "A person must." in trust
+    # one a question but the last, one more for the second, these again of the wide sample, and method against method
+    assert trust.count("<svg") == 8 + 3 and "A person must." in trust
     assert "+10.0 points" in trust and "+5.0 points to +15.0 points" in trust and "&lt; 0.001" in trust
     assert "−0.800 (Cohen&#39;s dz)" in trust
     assert "/home/jane" not in report
@@ -107,6 +110,16 @@ def test_where_the_maps_lie_is_a_table_with_chance_and_the_nulls_last(report):
     other = report[report.index("other figures of the same maps") :]
     assert "0.12" in other[: other.index("</details>")]
     assert "None surely &lt;b&gt;." in report and "Which is more faithful?" in report
+
+
+def test_the_wide_sample_stands_beside_what_it_answers_again(report):
+    for n in (1, 2):
+        part = report[report.index(f'id="question-{n}"') : report.index(f'id="question-{n + 1}"')]
+        assert part.index(f"Sentence {n}") < part.index(f"Wide {n}.") and "all alike &lt;i&gt;" in part
+        assert "the methods that take a pass or two: LIME." in part
+    places = report[report.index('id="places"') :]
+    assert places.index("12.5 %") < places.index("scans drawn from all alike") < places.index("37.5 %")
+    assert "known on 190 of them" in places
 
 
 def test_no_trust_is_told(report, tmp_path):

@@ -37,6 +37,7 @@ def section(document: Mapping[str, Any]) -> dict[str, Any]:
             document.get("metrics") or [], document.get("legend") or {}, titles, fewest=fewest
         ),
         "questions": [_question(each) for each in document.get("questions") or []],
+        "wide": _wide(document.get("wide"), titles, fewest),
         "thresholds": [(name, each) for name, each in (document.get("thresholds") or {}).items()],
     }
 
@@ -124,6 +125,20 @@ def _question(each: Mapping[str, Any]) -> dict[str, Any]:
         "evidence": [_line(line) for line in each.get("evidence") or []],
         "charts": _charts([data, *(each.get("more") or [])], f"Question {each['number']}"),
         "card": _card(data) if data.get("kind") == "card" else None,
+    }
+
+
+def _wide(found: Mapping[str, Any] | None, titles: Mapping[str, str], fewest: int) -> dict[str, Any] | None:
+    """What the scans that were drawn from all alike say: questions by number, and where the maps lie."""
+    if not found:
+        return None
+    return {
+        "sampling": private(str(found.get("sampling") or "")),
+        "scans": found["scans"],
+        "known": found["known tumours"],
+        "methods": [titles.get(name, str(name)) for name in found.get("methods") or []],
+        "questions": {int(each["number"]): _question(each) for each in found.get("questions") or []},
+        "places": located.tables(found.get("localisation") or [], titles, fewest=fewest),
     }
 
 

@@ -249,7 +249,8 @@ def _write(
     table.write(run.trust_path.parent / "wide.csv", wide_rows)
     files.write_json(run.trust_path, document)
     places = located.results(document["localisation"])
-    run.replace_results("trust", [*places, *aggregate.results(document["metrics"], places)])
+    spread = located.results((document["wide"] or {}).get("localisation", []), "trust, wide sample")
+    run.replace_results("trust", [*places, *aggregate.results(document["metrics"], places), *spread])
     return document
 
 

@@ -100,11 +100,11 @@ def _place(
     return Place(model, method, metric, outcome, label, float(numbers.mean()), *ends, by_chance, len(set(groups)))
 
 
-def results(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The summary's places as rows of results.csv."""
+def results(places: Sequence[Mapping[str, Any]], sample: str = "trust") -> list[dict[str, Any]]:
+    """The summary's places as rows of results.csv; `sample` begins the name of their subset."""
     same = ("model", "method", "value", "low", "high", "n")
     return [
         {**{name: each[name] for name in same}, "metric": f"mean {each['metric']}", "class": each["label"],
-         "subset": f"trust, {each['outcome']} predictions", "status": "measured"}
+         "subset": f"{sample}, {each['outcome']} predictions", "status": "measured"}
         for each in places
     ]  # fmt: skip
