@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from whyscan.errors import BadInput, BadModel, printable
 from whyscan.models import stored
 from whyscan.models.classifier import Classifier
 from whyscan.models.classnames import class_names
-from whyscan.models.load import load
+from whyscan.models.hub import find_hub, is_hub, short
+from whyscan.models.load import is_elsewhere, is_service, load
 from whyscan.records import files
 from whyscan.study.naming import in_the_datas_names
 
@@ -26,21 +28,46 @@ _NAMELESS = re.compile(r"(class[ _]?\d+ ?)+")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A model's file or folder, and what `load` shall be told of it.
+    """A model's file or folder, a hub's name or a service's address, and what `load` shall be told of it.
 
     Attributes:
+        path: a text stays one only where it is a hub's name or an address, which a Path would spoil.
         options: arguments of `load`; what is left out is the file's own, or guessed by its adapter.
     """
 
-    path: Path
+    path: Path | str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_elsewhere(self.path):
+            object.__setattr__(self, "path", Path(self.path))
+
+    @property
+    def name(self) -> str:
+        """What it is called where nobody says: as its file, its folder, what a hub's name ends in, its host."""
+        if isinstance(self.path, Path):
+            return self.path.stem if self.path.is_file() else self.path.name
+        if is_service(self.path):
+            return urllib.parse.urlsplit(self.path).hostname or "service"
+        return re.sub(r"[^\w.-]", "-", short(self.path))
 
     def describe(self) -> dict[str, Any]:
         """For run.json: by name and content, not by where it lies; a missing one is refused when it is opened."""
-        file = self.path / "model.json" if self.path.is_dir() else self.path
-        digest = files.sha256(file) if file.is_file() else None
         kept = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
-        return {"from": printable(self.path.name), "from_sha256": digest, "options": kept}
+        called = self.path.name if isinstance(self.path, Path) else self.name if is_service(self.path) else self.path
+        return {"from": printable(called), "from_sha256": self._digest(), "options": kept}
+
+    def _digest(self) -> str | None:
+        if is_service(self.path):
+            return None
+        if is_hub(self.path):
+            try:
+                return files.sha256(find_hub(self.path).weights)
+            except BadModel:
+                return None
+        file = Path(self.path)
+        file = file / "model.json" if file.is_dir() else file
+        return files.sha256(file) if file.is_file() else None
 
 
 def read_given(
@@ -66,13 +93,14 @@ def read_given(
     """
     found: dict[str, Given] = {}
     for text in models:
-        name, equals, path = text.partition("=")
-        if not equals and not named:
-            path, name = text, Path(text).stem if Path(text).is_file() else Path(text).name
+        bare = "=" not in text or is_elsewhere(text)  # an address may have a = of its own
+        name, _, path = ("", "", text) if bare else text.partition("=")
+        if bare and not named:
+            name = Given(path).name
         if not name or not path or name in found:
             example = f"write {option} best=best.h5"
             raise BadInput(f"{option} {text}", "NAME=FILE or NAME=FOLDER, each name once", example)
-        found[name] = Given(Path(path))
+        found[name] = Given(path)
     given = {"classes": classes, "preprocess": preprocess, "input_size": input_size, "fit": fit}
     for key, texts in given.items():
         for name, value in _values(texts, f"--{key.replace('_', '-')}", tuple(found)).items():
@@ -128,13 +156,12 @@ def open_models(models: Mapping[str, Classifier | Given | str | Path], classes: 
 def _opened(name: str, each: Classifier | Given | str | Path, classes: Sequence[str]) -> Classifier:
     if isinstance(each, Classifier):
         return each
-    given = each if isinstance(each, Given) else Given(Path(each))
-    beside = given.path.parent / "model.json"
-    if given.path.is_dir() or (given.path.name in ("model.json", "model.safetensors") and beside.is_file()):
+    given = each if isinstance(each, Given) else Given(each)
+    if _is_own(given.path):
         return load(given.path, **given.options)
     options: dict[str, Any] = {"name": name, **given.options}
     if "classes" in options:
-        return _noted(load(given.path, **options), given.path, options)
+        return _noted(load(given.path, **options), given, options)
     try:
         found = load(given.path, **options)
     except BadModel:  # it may be for want of class names; if it is not, the second try says so
@@ -143,12 +170,23 @@ def _opened(name: str, each: Classifier | Given | str | Path, classes: Sequence[
         options["classes"] = tuple(sorted(classes))
         found = load(given.path, **options)
         found = dataclasses.replace(found, about={**found.about, "classes_from": ASSUMED})
-    return _noted(found, given.path, options)
+    return _noted(found, given, options)
 
 
-def _noted(classifier: Classifier, path: Path, options: Mapping[str, Any]) -> Classifier:
+def _is_own(path: Path | str) -> bool:
+    """A model folder of ours or one of its two files: its record says what the classes are, and where it came from."""
+    if isinstance(path, str) or is_hub(path):
+        return False
+    beside = path.parent / "model.json"
+    return path.is_dir() or (path.name in ("model.json", "model.safetensors") and beside.is_file())
+
+
+def _noted(classifier: Classifier, given: Given, options: Mapping[str, Any]) -> Classifier:
+    """With what a run needs for its copy; of a service there is nothing to copy."""
+    if is_service(given.path):
+        return classifier
     kept = {name: value for name, value in options.items() if name != "name"}
-    return stored.noted(classifier, path, kept)
+    return stored.noted(classifier, Path(given.path), kept)
 
 
 def _renamed(classifier: Classifier, name: str, classes: Sequence[str]) -> Classifier:
