@@ -91,7 +91,7 @@ def _parts(url: str) -> urllib.parse.SplitResult:
     except ValueError:  # a port that is no number, brackets that do not close
         usable, parts = False, urllib.parse.urlsplit("")
     if parts.username is not None or parts.password is not None:
-        raise BadInput("url with a user or password", "an address without", "give them as a header, see headers_from_env "
+        raise BadInput("url with a user or password", "an address without", "give them as a header: headers_from_env "
                        "(--header-from-env Authorization=VARIABLE)")  # fmt: skip
     if not usable:
         raise BadInput(f"url {url!r}", "http://HOST/PATH or https://HOST/PATH", "give the whole address")
@@ -109,7 +109,7 @@ def _value(header: str, variable: str) -> str:
             "export it under that name in the shell that runs whyscan",
         )
     if not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]+", os.environ[variable]):
-        raise BadInput(f"the variable with the header {header} is empty or has a line break or a control character in it",
+        raise BadInput(f"the variable with the header {header} is empty, or has a line break or control character",
                        "one line of plain text", "export it again")  # fmt: skip
     return os.environ[variable]
 

@@ -82,7 +82,9 @@ def load(
     names = None if classes is None else class_names(classes)
     service = {"protocol": protocol, "headers_from_env": headers_from_env}
     if not is_service(model) and (idle := [key for key, value in service.items() if value]):
-        raise BadInput(f"{idle[0]} of a model that is no service", "the address of a service", f"leave {idle[0]} out")
+        option = {"protocol": "--protocol", "headers_from_env": "--header-from-env"}[idle[0]]
+        mend = f"leave {idle[0]} ({option}) out"
+        raise BadInput(f"{idle[0]} of a model that is no service", "the address of a service", mend)
     service = {key: value for key, value in service.items() if value}
     classifier = _of_any_kind(model, names, input_size, preprocess, fit, name, scores, backbone, service)
     if place is not None:
@@ -122,7 +124,11 @@ def _of_any_kind(
         return _asked(model, names, input_size, preprocess, fit, name, scores, service)
     if is_hub(model):
         if backbone is not None or scores != "auto":
-            raise BadModel("backbone or scores for a model of a hub", "neither", "leave them out: its config says both")
+            raise BadModel(
+                "backbone or scores for a model of a hub",
+                "neither",
+                "leave backbone and scores (--backbone, --scores) out: its config says both",
+            )
         return open_hub(model, classes=names, input_size=input_size, preprocess=preprocess, fit=fit, name=name)
     path = Path(model)
     if _is_folder(path):
@@ -170,7 +176,9 @@ def _own(path: Path, names: tuple[str, ...] | None) -> Classifier:
     classifier = checkpoint.load(path)
     if names is not None and names != classifier.classes:
         raise BadModel(
-            f"classes {', '.join(names)}", f"the model's own, {', '.join(classifier.classes)}", "leave them out"
+            f"classes {', '.join(names)}",
+            f"the model's own, {', '.join(classifier.classes)}",
+            "leave classes (--classes) out",
         )
     return classifier
 

@@ -78,6 +78,10 @@ def read_given(
     preprocess: Sequence[str] = (),
     input_size: Sequence[str] = (),
     fit: Sequence[str] = (),
+    model_backbone: Sequence[str] = (),
+    scores: Sequence[str] = (),
+    protocol: Sequence[str] = (),
+    headers_from_env: Sequence[str] = (),
     named: bool = True,
 ) -> dict[str, Given]:
     """Models as people type them: NAME=PATH, and options that are for all, or for one as NAME=VALUE.
@@ -85,6 +89,10 @@ def read_given(
     Args:
         option: what the models were given with, for the errors: "--model".
         classes: each a file of names, or names with commas between them.
+        model_backbone: which network a state dict is for; `load` calls it backbone.
+        protocol: for all models that are services, or for one.
+        headers_from_env: each HEADER=VARIABLE where one model is a service, or NAME=HEADER=VARIABLE: no service is sent
+            another one's key.
         named: every model must have a name; otherwise PATH alone is called as its file is.
 
     Raises:
@@ -101,10 +109,50 @@ def read_given(
             example = f"write {option} best=best.h5"
             raise BadInput(f"{option} {text}", "NAME=FILE or NAME=FOLDER, each name once", example)
         found[name] = Given(path)
-    given = {"classes": classes, "preprocess": preprocess, "input_size": input_size, "fit": fit}
+    services = tuple(name for name, each in found.items() if is_service(each.path))
+    given = {"classes": classes, "preprocess": preprocess, "input_size": input_size, "fit": fit, "scores": scores,
+             "model_backbone": model_backbone, "protocol": protocol}  # fmt: skip
+    options: dict[str, dict[str, Any]] = {name: {} for name in found}
     for key, texts in given.items():
-        for name, value in _values(texts, f"--{key.replace('_', '-')}", tuple(found)).items():
-            found[name] = Given(found[name].path, {**found[name].options, key: _read(key, value)})
+        for name, value in _values(texts, option_of(key), services if key == "protocol" else tuple(found)).items():
+            options[name][key.removeprefix("model_")] = _read(key, value)
+    for name, headers in _headers(headers_from_env, services).items():
+        options[name]["headers_from_env"] = read_headers(headers)
+    return {name: Given(each.path, options[name]) for name, each in found.items()}
+
+
+def option_of(key: str) -> str:
+    """How an argument is called on the command line."""
+    return "--header-from-env" if key == "headers_from_env" else f"--{key.replace('_', '-')}"
+
+
+def read_headers(texts: Sequence[str]) -> dict[str, str]:
+    """Each HEADER=VARIABLE. What follows the first = is in no error: it may be the key itself, typed by mistake."""
+    found: dict[str, str] = {}
+    for text in texts:
+        header, equals, variable = text.partition("=")
+        if not header or not variable or header in found:
+            raise BadInput(f"--header-from-env {header if equals else '...'}", "HEADER=VARIABLE, each header once",
+                           "name the environment variable that holds it: Authorization=MODEL_KEY")  # fmt: skip
+        found[header] = variable
+    return found
+
+
+def _headers(texts: Sequence[str], services: Sequence[str]) -> dict[str, list[str]]:
+    """What is for each service: NAME=HEADER=VARIABLE, or without a name where there is one service only."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, rest = text.partition("=")
+        if name not in services:
+            name, rest = (services[0] if len(services) == 1 and text.count("=") == 1 else ""), text
+        if not name:
+            known = ", ".join(f"{each}=HEADER=VARIABLE" for each in services) or "no header: no model is a service"
+            raise BadInput(
+                f"--header-from-env {text.partition('=')[0] if '=' in text else '...'}",
+                known,
+                "say which model the header is for",
+            )
+        found.setdefault(name, []).append(rest)
     return found
 
 
@@ -117,9 +165,10 @@ def _values(texts: Sequence[str], option: str, names: Sequence[str]) -> dict[str
         if (name in own) if equals else common:
             raise BadInput(f"{option} {text} comes twice", "one value for all and one per model", "drop one")
         if equals and name not in names:
-            raise BadInput(
-                f"{option} {text}", f"a value, or one of {', '.join(names)}=VALUE", "name a model of this run"
-            )
+            known = f"one of {', '.join(names)}=VALUE" if names else "no model that it is for"
+            raise BadInput(f"{option} {text}", f"a value, or {known}", "name a model of this run")
+        if not names:
+            raise BadInput(f"{option} {text}", "the address of a service among the models", f"leave {option} out")
         if equals:
             own[name] = value
         else:
