@@ -289,7 +289,7 @@ def doctor(
     """What a model is, what can be explained of it; with data, which scaling and class order its answers fit.
 
     Args:
-        model: a file, a model folder, or a classifier.
+        model: a file, a model folder, a hub's name, the address of a service, or a classifier.
         data: labelled scans: a folder per class, or a CSV.
         out: a folder; gets doctor.json, doctor.txt and, with data, doctor.png.
         scans: how many of them are tried.
@@ -305,7 +305,7 @@ def doctor(
         BadRun: the folder cannot be written to.
     """
     catalogue = None if data is None else open_catalogue(Path(data))
-    given = model if isinstance(model, Classifier) else Given(Path(model), opening)
+    given = model if isinstance(model, Classifier) else Given(model, opening)
     facts, methods, found, unchecked = doctoring.diagnose(given, catalogue, scans=scans, seed=seed, progress=progress)
     lines = doctor_words.model_lines(facts, methods)
     if found is not None:

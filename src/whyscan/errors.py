@@ -35,7 +35,12 @@ class WhyscanError(Exception):
         self.came, self.expected, self.mend = came, expected, mend
 
     def __str__(self) -> str:
-        return f"{self.came}. Expected: {self.expected}. To mend it: {self.mend}."
+        return f"{_ended(self.came)} Expected: {_ended(self.expected)} To mend it: {_ended(self.mend)}"
+
+
+def _ended(text: str) -> str:
+    """With one full stop at its end."""
+    return text if text.endswith(".") else f"{text}."
 
 
 class BadInput(WhyscanError):

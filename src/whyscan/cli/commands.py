@@ -60,6 +60,18 @@ Preprocess = Annotated[
 FitOption = Annotated[
     list[str] | None, typer.Option("--fit", help="How scans come to a given model's size: stretch or pad.")
 ]
+ModelBackbone = Annotated[
+    list[str] | None,
+    typer.Option("--model-backbone", help="Which network a given state dict is for, or NAME=resnet18."),
+]
+Answers = Annotated[
+    list[str] | None, typer.Option("--scores", help="What a given model answers: logit or probability; or NAME=logit.")
+]
+Protocol = Annotated[str | None, typer.Option("--protocol", help="What a service speaks: npy or tf-serving.")]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header-from-env", help="HEADER=VARIABLE: a service's key, from the environment; repeatable."),
+]
 
 
 def audit(data: Data, out: Out, seed: Seed = 0, resume: Resume = False, json: Json = False) -> None:
@@ -92,6 +104,8 @@ def train(
     classes: Classes = None,
     preprocess: Preprocess = None,
     fit: FitOption = None,
+    model_backbone: ModelBackbone = None,
+    scores: Answers = None,
     folds: Annotated[
         int | None, typer.Option("--folds", help="Also K out-of-fold models of each backbone; 5 is usual.")
     ] = None,
@@ -107,7 +121,9 @@ def train(
         _own_process()
         seed = _run_seed(out, seed)
         ours, theirs = _sizes(input_size, backbone, further)
-        models = _given(further, "--from", classes, preprocess, fit, theirs, named=False)
+        told = {"classes": classes, "preprocess": preprocess, "fit": fit, "scores": scores}
+        told |= {"model_backbone": model_backbone, "input_size": theirs}
+        models = _given(further, "--from", told, named=False)
         chosen = _plans(backbone, weights, recipe, epochs, ours, unfreeze, batch, seed, models)
         run = api.train(data, out, chosen, folds=folds, seed=seed, resume=resume, progress=progress)
         trained = {name: run.model(name) for name in run.models()}
@@ -163,6 +179,8 @@ def explain(
     ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1 or mps.")] = None,
+    protocol: Protocol = None,
+    header_from_env: Headers = None,
     series: Annotated[int | None, typer.Option("--series", min=0, help="DICOM: which series of a folder.")] = None,
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
@@ -221,7 +239,7 @@ def explain(
         options = parse({name: text for name, text in given.items() if text is not None}, setting or ())
         opening = {
             "classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit, "scores": scores,
-            "backbone": backbone, "device": device,
+            "backbone": backbone, "device": device, "protocol": protocol, "headers_from_env": _headers(header_from_env),
         }  # fmt: skip
         _own_process()
         written = explain_files(
@@ -251,7 +269,7 @@ def explain(
 
 
 def doctor(
-    model: Annotated[Path, typer.Argument(help="A model's file or folder.")],
+    model: Annotated[str, typer.Argument(help="A model's file or folder, a hub's name, or a service's URL.")],
     data: Annotated[
         Path | None, typer.Option("--data", help="Labelled scans: which scaling and class order fit them?")
     ] = None,
@@ -266,6 +284,8 @@ def doctor(
         str, typer.Option("--scores", help="What the model answers: auto, logit or probability.")
     ] = "auto",
     backbone: Annotated[str | None, typer.Option("--backbone", help="Which network a state dict is for.")] = None,
+    protocol: Protocol = None,
+    header_from_env: Headers = None,
     scans: Annotated[int, typer.Option("--scans", min=1, help="How many labelled scans are tried.")] = 100,
     seed: Seed = 0,
     json: Json = False,
@@ -276,7 +296,8 @@ def doctor(
 
         _own_process()
         asked = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit,
-                 "scores": scores, "backbone": backbone}  # fmt: skip
+                 "scores": scores, "backbone": backbone, "protocol": protocol,
+                 "headers_from_env": _headers(header_from_env)}  # fmt: skip
         opening = {name: value for name, value in asked.items() if value not in (None, "auto", "stretch")}
         found = api.doctor(model, data, out=out, scans=scans, seed=seed, progress=progress, **opening)
     if json:
@@ -404,7 +425,7 @@ def study(
     out: Out,
     backbone: Backbone = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="NAME=FILE or NAME=FOLDER of a model; instead of training.")
+        list[str] | None, typer.Option("--model", help="NAME=FILE, FOLDER, hub's name or URL; instead of training.")
     ] = None,
     weights: Weights = None,
     recipe: Recipe = None,
@@ -415,6 +436,16 @@ def study(
     classes: Classes = None,
     preprocess: Preprocess = None,
     fit: FitOption = None,
+    model_backbone: ModelBackbone = None,
+    scores: Answers = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", help="What a given service speaks: npy or tf-serving; or NAME=npy."),
+    ] = None,
+    header_from_env: Annotated[
+        list[str] | None,
+        typer.Option("--header-from-env", help="[NAME=]HEADER=VARIABLE: a given service's key, from the environment."),
+    ] = None,
     per_case: Annotated[int, typer.Option("--per-case", help="Gallery scans per class and case.")] = 1,
     samples: Annotated[int, typer.Option("--samples", help="Evaluations that LIME and SHAP share, a scan.")] = 300,
     seed: RunSeed = None,
@@ -427,7 +458,9 @@ def study(
 
         _own_process()
         seed = _run_seed(out, seed)
-        models = _given(model, "--model", classes, preprocess, fit, input_size if model else None)
+        told = {"classes": classes, "preprocess": preprocess, "fit": fit, "scores": scores, "protocol": protocol}
+        told |= {"model_backbone": model_backbone, "headers_from_env": header_from_env}
+        models = _given(model, "--model", told | {"input_size": input_size if model else None})
         if models and backbone:
             raise BadInput("both --backbone and --model", "one of them", "train in one run, compare models in another")
         chosen = () if models else _plans(backbone, weights, recipe, epochs, input_size, unfreeze, batch, seed)
@@ -531,20 +564,18 @@ def _sizes(
 
 
 def _given(
-    models: list[str] | None,
-    option: str,
-    classes: list[str] | None,
-    preprocess: list[str] | None,
-    fit: list[str] | None,
-    input_size: list[str] | None,
-    *,
-    named: bool = True,
+    models: list[str] | None, option: str, told: dict[str, list[str] | None], *, named: bool = True
 ) -> dict[str, Given]:
-    from whyscan.study.given import read_given
+    from whyscan.study.given import option_of, read_given
 
-    told = {"classes": classes, "preprocess": preprocess, "fit": fit, "input_size": input_size}
-    if not models and (idle := [key for key in ("classes", "preprocess", "fit") if told[key]]):
+    if not models and (idle := [key for key, texts in told.items() if texts and key != "input_size"]):
         raise BadInput(
-            f"--{idle[0]} without {option}", "options of a model that is given", f"add {option} best=best.h5"
+            f"{option_of(idle[0])} without {option}", "options of a model that is given", f"add {option} best=best.h5"
         )
     return read_given(models or (), option, named=named, **{key: value or () for key, value in told.items()})
+
+
+def _headers(texts: list[str] | None) -> dict[str, str] | None:
+    from whyscan.study.given import read_headers
+
+    return read_headers(texts) if texts else None

@@ -11,6 +11,12 @@ from torch import Tensor, nn
 from whyscan.errors import BadModel
 from whyscan.models.preprocess import IMAGENET, NORMALISATIONS, UNIT, Normalisation
 
+FROM_OUTSIDE = (
+    "explain it from outside: in Python whyscan.black_box of a function that runs it, from the shell the URL of a "
+    "service that does"
+)
+"""How to mend it, where a file's network cannot be rebuilt here: its own library answers."""
+
 LIMIT = 8 * 2**30
 """The largest model file that is read, in bytes."""
 

@@ -55,7 +55,11 @@ def black_box(
         BadModel: at a call: what came is not scores of that kind; the message says what came and how to mend it.
     """
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise BadInput(f"classes {', '.join(classes) or '()'}", "two or more different names", "pass classes=[...]")
+        raise BadInput(
+            f"classes {', '.join(classes) or '()'}",
+            "two or more different names",
+            'name them: classes=["a", "b"] (--classes a,b)',
+        )
     if scores not in ("probability", "logit"):
         raise BadInput(f"scores {scores!r}", '"probability" or "logit"', "say which of them predict answers with")
     size = (input_size, input_size) if isinstance(input_size, int) else input_size
@@ -84,7 +88,9 @@ class _BlackBox(nn.Module):
             logits = answers if answers.shape[1] == self._classes else np.concatenate([-answers, answers], 1) / 2
             if not self._asked and looks_like_probabilities(logits):
                 raise BadModel(
-                    f"{self._name} answered with rows that add up to 1", "logits", 'pass scores="probability"'
+                    f"{self._name} answered with rows that add up to 1",
+                    "logits",
+                    'say scores="probability" (--scores probability)',
                 )
         self._asked = True
         return torch.from_numpy(logits).to(pixels.device)
@@ -129,7 +135,7 @@ def log_odds(answers: Float32[np.ndarray, "n k"], classes: int, name: str) -> Fl
         raise BadModel(
             f"{name} answered with {low:.3g} to {high:.3g}, which look like logits",
             "probabilities",
-            'pass scores="logit", or apply the softmax or sigmoid in predict',
+            'say scores="logit" (--scores logit), or apply the softmax or sigmoid in predict',
         )
     both = answers if answers.shape[1] == classes else np.concatenate([1 - answers, answers], 1)
     total = both.sum(1)
@@ -138,7 +144,7 @@ def log_odds(answers: Float32[np.ndarray, "n k"], classes: int, name: str) -> Fl
         raise BadModel(
             f"{name} answered with rows that add up to {worst:.3g}, not 1",
             f"probabilities of {classes} classes that exclude each other",
-            'pass scores="logit" if these are logits; divide independent probabilities by their sum',
+            'say scores="logit" (--scores logit) if these are logits; divide independent probabilities by their sum',
         )
     return np.asarray(np.log(np.clip(both, _FLOOR, 1)), np.float32)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import math
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -64,13 +67,11 @@ def http_box(
         BadInput: an address or setting that cannot be used.
         BadModel: at a call: it cannot be reached, or answers with something else.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"url {url!r}", "http://... or https://...", "give the whole address")
+    parts = _parts(url)
     if protocol not in ("npy", "tf-serving") or not (0 < timeout < math.inf) or retries < 0:
         raise BadInput(f"protocol {protocol!r}, timeout {timeout}, retries {retries}",
                        "npy or tf-serving, a positive time, 0 or more", "correct them")  # fmt: skip
-    headers = {key: _variable(value) for key, value in (headers_from_env or {}).items()}
+    headers = {key: _value(key, variable) for key, variable in (headers_from_env or {}).items()}
     headers["Content-Type"] = "application/x-npy" if protocol == "npy" else "application/json"
     shown = name or parts.hostname
 
@@ -78,13 +79,39 @@ def http_box(
         request = urllib.request.Request(url, _body(pixels, protocol), headers, method="POST")
         return _answer(_ask(request, timeout, retries, shown), shown)
 
-    return black_box(predict, classes, input_size, name=shown, scores=scores, fit=fit)
+    box = black_box(predict, classes, input_size, name=shown, scores=scores, fit=fit)
+    return replace(box, about={**box.about, "framework": "a service", "origin": f"a service at {parts.hostname}"})
 
 
-def _variable(name: str) -> str:
-    if name not in os.environ:
-        raise BadInput(f"environment variable {name} is not set", "the header's value in it", f"export {name}=...")
-    return os.environ[name]
+def _parts(url: str) -> urllib.parse.SplitResult:
+    """Raises BadInput for what is no address, or holds a user and a password, which would come up in errors."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        usable, parts = False, urllib.parse.urlsplit("")
+    if parts.username is not None or parts.password is not None:
+        raise BadInput("url with a user or password", "an address without", "give them as a header: headers_from_env "
+                       "(--header-from-env Authorization=VARIABLE)")  # fmt: skip
+    if not usable:
+        raise BadInput(f"url {url!r}", "http://HOST/PATH or https://HOST/PATH", "give the whole address")
+    return parts
+
+
+def _value(header: str, variable: str) -> str:
+    """What the variable holds. No error repeats it, nor the variable's name: some take it for the key's own place."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", header):
+        raise BadInput(f"header {header!r}", "a header's name, such as Authorization", "correct it")
+    if not variable or "=" in variable or "\0" in variable or variable not in os.environ:
+        raise BadInput(
+            f"the environment variable that shall hold the header {header} is not set",
+            "the name of a variable that holds it, not the value itself",
+            "export it under that name in the shell that runs whyscan",
+        )
+    if not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]+", os.environ[variable]):
+        raise BadInput(f"the variable with the header {header} is empty, or has a line break or control character",
+                       "one line of plain text", "export it again")  # fmt: skip
+    return os.environ[variable]
 
 
 def _body(pixels: Pixels, protocol: Protocol) -> bytes:
@@ -110,7 +137,7 @@ def _ask(request: urllib.request.Request, timeout: float, retries: int, name: st
                 mend = "check the address: redirects are not followed" if 300 <= error.code < 400 else "see its log"
                 raise BadModel(f"{name} answered with status {error.code}", "200 and scores", mend) from error
             time.sleep(0.2 * 2**attempt)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise BadModel(
                 f"{name} cannot be asked ({reason})", "an answer", "check the address and timeout"

@@ -23,6 +23,8 @@ from whyscan.models.skeleton import assembled, fitting, skeleton_of
 from whyscan.records.geometry import Fit
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FILES = "hub_files"
+"""Under what `Classifier.about` keeps the two files, as long as it is in memory: first the weights."""
 LIMIT = 2**20
 """The largest config.json that is read."""
 
@@ -33,12 +35,13 @@ class HubModel:
 
     Attributes:
         entry: the trunk: architecture, arguments, input size, normalisation.
-        weights: the .safetensors file, on this machine.
+        config, weights: config.json and the .safetensors file, on this machine.
         classes: the names of its outputs, or None where it does not say them.
     """
 
     name: str
     entry: Backbone
+    config: Path
     weights: Path
     classes: tuple[str, ...] | None
 
@@ -79,14 +82,20 @@ def open_hub(
     side = found.entry.input_size
     made = assembled(
         fitted, names(classes or own, width, found.name), square(input_size or side), normal,
-        flip=blue_first(preprocess), fit=fit, name=name or found.name.rpartition("/")[2].rpartition(":")[2],
+        flip=blue_first(preprocess), fit=fit, name=name or short(found.name),
         origin=found.weights, backbone=found.entry.architecture,
     )  # fmt: skip
     said = f"{name_of(normal)}: {'its config.json says so' if preprocess == 'auto' else 'asked for'}"
     from_ = (
         {} if classes or own is None else {"classes_from": "its config.json" if own is found.classes else "ImageNet"}
     )
-    return replace(made, about={**made.about, "hub": found.name, "preprocess": said, **from_})
+    files = {FILES: (found.weights, found.config)}
+    return replace(made, about={**made.about, "hub": found.name, "preprocess": said, **from_, **files})
+
+
+def short(model: str) -> str:
+    """What a hub's name ends in: "thing" for "hf-hub:owner/thing"."""
+    return model.rpartition("/")[2].rpartition(":")[2]
 
 
 def find_hub(model: str | Path) -> HubModel:
@@ -100,7 +109,7 @@ def find_hub(model: str | Path) -> HubModel:
         if not file.is_file():
             raise BadModel(f"{model} has a {CONFIG} and no {WEIGHTS}", "both", "fetch the whole repository")
     found = _read(config, text)
-    return HubModel(text, _entry(found, text), file, _labels(found))
+    return HubModel(text, _entry(found, text), config, file, _labels(found))
 
 
 def _repository(text: str) -> tuple[str, str | None]:

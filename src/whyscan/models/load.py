@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from torch import nn
 
 from whyscan.checks import one_of
-from whyscan.errors import BadModel
+from whyscan.errors import BadInput, BadModel
 from whyscan.models import checkpoint
+from whyscan.models.backbones import HUBS
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.models.classnames import class_names, names_beside
@@ -22,6 +23,9 @@ from whyscan.models.preprocess import IMAGENET, Normalisation, find_normalisatio
 from whyscan.records.geometry import Fit
 
 Size = int | tuple[int, int]
+
+ADDRESSES = ("http://", "https://")
+"""How the address of a service begins."""
 
 
 def load(
@@ -35,6 +39,8 @@ def load(
     scores: Literal["auto", "logit", "probability"] = "auto",
     backbone: str | None = None,
     device: str | None = None,
+    protocol: Literal["npy", "tf-serving"] | None = None,
+    headers_from_env: Mapping[str, str] | None = None,
 ) -> Classifier:
     """Open a model. What a file is, its content says; nothing in it ever runs.
 
@@ -58,9 +64,13 @@ def load(
         backbone: which network a state dict is for: a name of `whyscan`, timm or torchvision.
         device: where it computes: "cpu", "cuda", "cuda:1", "mps"; by default where its weights are, which is the CPU
             for a file. A module is moved itself.
+        protocol: what a service speaks: "npy" (the default) or "tf-serving", see `http_box`.
+        headers_from_env: for a service, a header -> the environment variable that holds its value, for keys that belong
+            in no file: {"Authorization": "MODEL_KEY"}. The key itself is never shown or written.
 
     Raises:
-        BadInput: a fit or scores that are not known, or a device that is not here.
+        BadInput: a fit or scores that are not known, a device that is not here, a variable that is not set, or what
+            is for a service only, of something else.
         BadModel: not a model, damaged, carrying code, classes or input size missing, class names that are not as many
             as the head is wide, or answers that are not what was said.
     """
@@ -70,10 +80,26 @@ def load(
     if isinstance(preprocess, str) and preprocess not in ("auto", "inside"):
         find_normalisation(preprocess)  # a wrong name is said before anything is opened
     names = None if classes is None else class_names(classes)
-    classifier = _of_any_kind(model, names, input_size, preprocess, fit, name, scores, backbone)
+    service = {"protocol": protocol, "headers_from_env": headers_from_env}
+    if not is_service(model) and (idle := [key for key, value in service.items() if value]):
+        option = {"protocol": "--protocol", "headers_from_env": "--header-from-env"}[idle[0]]
+        mend = f"leave {idle[0]} ({option}) out"
+        raise BadInput(f"{idle[0]} of a model that is no service", "the address of a service", mend)
+    service = {key: value for key, value in service.items() if value}
+    classifier = _of_any_kind(model, names, input_size, preprocess, fit, name, scores, backbone, service)
     if place is not None:
         classifier.network.to(place)
     return classifier
+
+
+def is_service(model: object) -> bool:
+    """Whether this is the address of a service."""
+    return isinstance(model, str) and model.startswith(ADDRESSES)
+
+
+def is_elsewhere(model: object) -> bool:
+    """Whether this is a text that is no path: the address of a service, or a hub's name."""
+    return isinstance(model, str) and model.startswith((*ADDRESSES, *HUBS))
 
 
 def _of_any_kind(
@@ -85,20 +111,24 @@ def _of_any_kind(
     name: str | None,
     scores: Literal["auto", "logit", "probability"],
     backbone: str | None,
+    service: Mapping[str, Any],
 ) -> Classifier:
     if isinstance(model, nn.Module):
         if names is None or input_size is None:
-            raise BadModel(
-                "a module without class names or input size", "both", "pass classes=[...] and input_size=..."
-            )
+            mend = 'pass both: classes=["no tumour", "tumour"], input_size=224'
+            raise BadModel("a module without class names or input size", "both", mend)
         normal = _normalisation(preprocess)
         answers = "logit" if scores == "auto" else scores
         return open_module(model, names, _square(input_size), normal, fit=fit, name=name or "model", scores=answers)
-    if callable(model) or str(model).startswith(("http://", "https://")):
-        return _asked(model, names, input_size, preprocess, fit, name, scores)
+    if callable(model) or is_service(model):
+        return _asked(model, names, input_size, preprocess, fit, name, scores, service)
     if is_hub(model):
         if backbone is not None or scores != "auto":
-            raise BadModel("backbone or scores for a model of a hub", "neither", "leave them out: its config says both")
+            raise BadModel(
+                "backbone or scores for a model of a hub",
+                "neither",
+                "leave backbone and scores (--backbone, --scores) out: its config says both",
+            )
         return open_hub(model, classes=names, input_size=input_size, preprocess=preprocess, fit=fit, name=name)
     path = Path(model)
     if _is_folder(path):
@@ -138,7 +168,7 @@ def _open(
 
             if size is None:
                 came = f"{path.name}, a program that does not say the size of its images"
-                raise BadModel(came, "pixels a side", "pass input_size=...")
+                raise BadModel(came, "pixels a side", "say them: input_size=224 (--input-size 224)")
             return open_script(path, input_size=size, scores=scores, **given)
 
 
@@ -146,7 +176,9 @@ def _own(path: Path, names: tuple[str, ...] | None) -> Classifier:
     classifier = checkpoint.load(path)
     if names is not None and names != classifier.classes:
         raise BadModel(
-            f"classes {', '.join(names)}", f"the model's own, {', '.join(classifier.classes)}", "leave classes out"
+            f"classes {', '.join(names)}",
+            f"the model's own, {', '.join(classifier.classes)}",
+            "leave classes (--classes) out",
         )
     return classifier
 
@@ -166,10 +198,14 @@ def _asked(
     fit: Fit,
     name: str | None,
     scores: Literal["auto", "logit", "probability"],
+    service: Mapping[str, Any],
 ) -> Classifier:
     """A function or a service, which is given pixels in [0, 1] and scales them itself."""
     if names is None or size is None:
-        raise BadModel("a black box without class names or input size", "both", "pass classes=[...] and input_size=...")
+        raise BadModel(
+            f"a {'function' if callable(model) else 'service'} without class names or input size", "both",
+            'say both: classes=["a", "b"] (--classes a,b) and input_size=224 (--input-size 224)',
+        )  # fmt: skip
     if preprocess != "auto":
         raise BadModel(f"preprocess {preprocess!r} for a black box", "auto", "let it scale its pixels itself")
     answers: Literal["logit", "probability"] = "probability" if scores == "auto" else scores
@@ -178,7 +214,7 @@ def _asked(
         return black_box(model, names, size, name=called, scores=answers, fit=fit)
     from whyscan.models.http_box import http_box
 
-    return http_box(str(model), names, size, scores=answers, name=name, fit=fit)
+    return http_box(str(model), names, size, scores=answers, name=name, fit=fit, **service)
 
 
 def _normalisation(preprocess: str | Normalisation) -> Normalisation:

@@ -164,9 +164,11 @@ def _form(model: Any, path: Path, size: tuple[int, int] | None) -> Form:
         raise BadModel(f"{path} takes {channels} channels", "3", "export it for three channels")
     fixed = (int(height or (size[0] if size else 0)), int(width or (size[1] if size else 0)))
     if 0 in fixed:
-        raise BadModel(f"{path} leaves the size of its input open", "a size", "pass input_size=...")
+        raise BadModel(
+            f"{path} leaves the size of its input open", "a size", "say it: input_size=224 (--input-size 224)"
+        )
     if size is not None and size != fixed:
-        raise BadModel(f"input_size {size}", f"{fixed}, which the file fixes", "leave input_size out")
+        raise BadModel(f"input_size {size}", f"{fixed}, which the file fixes", "leave input_size (--input-size) out")
     if max(fixed) > 4096 or (sides[0] or 1) != 1:
         raise BadModel(f"{path} takes {sides}", "one image or any number, at most 4096 a side", "export it again")
     return Form(inputs[0].name, "nhwc" if last else "nchw", fixed, sides[0] == 1)
@@ -196,7 +198,7 @@ def _session(
             return np.concatenate([session.run(None, {form.name: part})[0] for part in parts])
         except Exception as error:
             raise BadModel(
-                f"{path} failed ({' '.join(str(error).split())[:200]})", "scores", "check input_size"
+                f"{path} failed ({' '.join(str(error).split())[:200]})", "scores", "check input_size (--input-size)"
             ) from error
 
     return ask

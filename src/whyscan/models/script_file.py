@@ -193,7 +193,7 @@ def _asked(
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
             reason = " ".join(str(error).split())[-200:]
             raise BadModel(
-                f"{path} failed on {tuple(x.shape)} ({reason})", "scores (n, k)", "check input_size"
+                f"{path} failed on {tuple(x.shape)} ({reason})", "scores (n, k)", "check input_size (--input-size)"
             ) from error
         return np.asarray(out.float().numpy())
 

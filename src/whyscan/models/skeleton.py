@@ -176,7 +176,7 @@ def assembled(
         layers = find_layers(network, input_size, "" if before or width == 1 else timm_name)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise BadModel(f"{skeleton.architecture} failed on {input_size[0]} x {input_size[1]} pixels ({error})",
-                       "a size that it can take", "leave input_size out") from error  # fmt: skip
+                       "a size that it can take", "leave input_size (--input-size) out") from error  # fmt: skip
     about = {
         "framework": "pytorch", "library": skeleton.library, "architecture": skeleton.architecture,
         "backbone": backbone, "mean": list(normal.mean), "std": list(normal.std), "channels": channels,

@@ -1,7 +1,8 @@
 """A model that was not made here, in a model folder: a copy of its file, and how it was opened.
 
 The copy says what the network is; model.safetensors lies beside it only where the network was trained further, and
-holds the weights that it has now. Nothing is converted, so whatever can be opened can be kept.
+holds the weights that it has now. Nothing is converted, so whatever can be opened can be kept. A hub's model is two
+files, and both are copied.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from whyscan.errors import BadModel, WhyscanError, printable
 from whyscan.models import weights
 from whyscan.models.classifier import Classifier
+from whyscan.models.hub import CONFIG, FILES, WEIGHTS
 from whyscan.records import files
 
 KIND, LENT = "file", "memory"
@@ -38,12 +40,18 @@ class Source:
         sha256: of the file.
         options: what `load` was given with it.
         trained: whether the network's weights are no longer those of the file.
+        config: the config.json that a hub's weights are opened with; None for all other files.
+        config_sha256: of it.
+        called: what it was asked for by, where that is not the file's name.
     """
 
     path: Path
     sha256: str
     options: Mapping[str, Any]
     trained: bool = False
+    config: Path | None = None
+    config_sha256: str = ""
+    called: str = ""
 
 
 def noted(classifier: Classifier, path: Path, options: Mapping[str, Any]) -> Classifier:
@@ -51,7 +59,12 @@ def noted(classifier: Classifier, path: Path, options: Mapping[str, Any]) -> Cla
     kept = {name: value for name, value in options.items() if value is not None}
     if (found := classifier.about.get("preprocess_name")) and kept.get("preprocess", "auto") == "auto":
         kept["preprocess"] = found  # what was guessed today stays, whatever a later version would guess
-    return dataclasses.replace(classifier, about={**classifier.about, "source": Source(path, files.sha256(path), kept)})
+    file, config = classifier.about.get(FILES, (path, None))
+    source = Source(
+        file, files.sha256(file), kept, config=config, config_sha256=files.sha256(config) if config else "",
+        called=str(classifier.about.get("hub", "")),
+    )  # fmt: skip
+    return dataclasses.replace(classifier, about={**classifier.about, "source": source})
 
 
 def source_of(classifier: Classifier) -> Source | None:
@@ -66,8 +79,10 @@ def write(classifier: Classifier, source: Source, folder: Path) -> tuple[dict[st
         BadModel: the file is not there any more, or not the one that was opened.
         BadRun: the folder cannot be written to.
     """
-    copy = _COPY + _suffix(source.path)
-    _copy(source, folder / copy)
+    copy = f"{_COPY}/{WEIGHTS}" if source.config else _COPY + _suffix(source.path)
+    _copy(source.path, source.sha256, folder / copy)
+    if source.config:
+        _copy(source.config, source.config_sha256, folder / _COPY / CONFIG)
     content = weights.serialise(classifier.network) if source.trained else None
     about = {key: value for key, value in classifier.about.items() if key != "source" and _plain(value)}
     record = {
@@ -84,11 +99,13 @@ def write(classifier: Classifier, source: Source, folder: Path) -> tuple[dict[st
         "hash": hashlib.sha256(content).hexdigest() if content is not None else classifier.hash or source.sha256,
         "white_box": classifier.white_box,
         "layers": [layer.name for layer in classifier.layers],
-        "origin": about.get("origin") or printable(source.path.name),
+        "origin": source.called or about.get("origin") or printable(source.path.name),
         "training": about.get("training"),
         "versions": {package: importlib.metadata.version(package) for package in ("torch", "timm", "whyscan")},
     }
     record.pop("weights_sha256", None)
+    if source.config:
+        record["config_sha256"] = source.config_sha256
     if content is not None:
         record["weights_sha256"] = record["hash"]
     return record, content
@@ -106,7 +123,7 @@ def lent(classifier: Classifier) -> dict[str, Any]:
         "hash": classifier.hash,
         "white_box": classifier.white_box,
         "layers": [layer.name for layer in classifier.layers],
-        "origin": "given in memory",
+        "origin": classifier.about.get("origin") or "given in memory",
         "training": None,
     }
 
@@ -122,24 +139,23 @@ def read(folder: Path, record: Mapping[str, Any]) -> Classifier:
     """
     check(folder, record)
     path = folder / record["file"]
-    if not path.is_file():
-        raise BadModel(f"{folder} has no {record['file']}", "the copy of the model's file", "take the model in again")
-    actual = files.sha256(path)
-    if actual != record["sha256"]:
-        raise BadModel(
-            f"{path} is not the file that model.json describes (SHA-256 {actual[:12]}..., recorded "
-            f"{record['sha256'][:12]}...)",
-            "the file as it was copied",
-            "take the model in again",
-        )
-    classifier = _open(path, record["options"], folder)
+    _check_copy(path, record["sha256"], folder)
+    config = path.parent / CONFIG if _is_pair(record) else None
+    if config:
+        _check_copy(config, record["config_sha256"], folder)
+        if (path.parent / "model.json").exists():
+            raise _damaged(folder, "another model.json lies in its copy")
+    classifier = _open(path.parent if config else path, record["options"], folder)
     if len(record["classes"]) != len(classifier.classes) or tuple(record["input_size"]) != classifier.input_size:
         raise _damaged(folder, f"the file has {len(classifier.classes)} classes at {classifier.input_size} pixels")
     trained = "weights_sha256" in record
     if trained:
         tensors, _ = weights.read_tensors(folder / "model.safetensors")
         weights.put(classifier.network, tensors, str(folder / "model.safetensors"), ignore=())
-    source = Source(path, record["sha256"], record["options"], trained)
+    source = Source(
+        path, record["sha256"], record["options"], trained, config, str(record.get("config_sha256", "")),
+        str(record.get("hub", "")),
+    )  # fmt: skip
     return dataclasses.replace(
         classifier,
         name=record["name"],
@@ -154,11 +170,31 @@ def check(folder: Path, record: Mapping[str, Any]) -> None:
     for key, kind in _TYPES.items():
         if not isinstance(record.get(key), kind):
             raise _damaged(folder, f"{key} is {record.get(key)!r}")
-    if not re.fullmatch(rf"{_COPY}(\.\w{{1,16}})?", record["file"]):
+    if not (_is_pair(record) or re.fullmatch(rf"{_COPY}(\.\w{{1,16}})?", record["file"])):
         raise _damaged(folder, f"file is {record['file']!r}")
+    if _is_pair(record) and not isinstance(record.get("config_sha256"), str):
+        raise _damaged(folder, f"config_sha256 is {record.get('config_sha256')!r}")
     names = record["classes"]
     if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
         raise _damaged(folder, f"classes are {names}")
+
+
+def _is_pair(record: Mapping[str, Any]) -> bool:
+    """Whether the copy is a hub's: weights with a config.json beside them."""
+    return bool(record["file"] == f"{_COPY}/{WEIGHTS}")
+
+
+def _check_copy(path: Path, recorded: str, folder: Path) -> None:
+    if not path.is_file():
+        came = f"{folder} has no {path.relative_to(folder).as_posix()}"
+        raise BadModel(came, "the copy of the model's file", "take the model in again")
+    actual = files.sha256(path)
+    if actual != recorded:
+        raise BadModel(
+            f"{path} is not the file that model.json describes (SHA-256 {actual[:12]}..., recorded {recorded[:12]}...)",
+            "the file as it was copied",
+            "take the model in again",
+        )
 
 
 def _open(path: Path, options: Mapping[str, Any], folder: Path) -> Classifier:
@@ -174,16 +210,16 @@ def _open(path: Path, options: Mapping[str, Any], folder: Path) -> Classifier:
         raise _damaged(folder, f"options {dict(options)}: {error}") from error
 
 
-def _copy(source: Source, to: Path) -> None:
-    if to.is_file() and files.sha256(to) == source.sha256:
+def _copy(path: Path, sha256: str, to: Path) -> None:
+    if to.is_file() and files.sha256(to) == sha256:
         return
-    if not source.path.is_file():
-        raise BadModel(f"{source.path} is not there any more", "the file that was opened", "check the path")
-    with files.atomic(to) as file, source.path.open("rb") as original:
+    if not path.is_file():
+        raise BadModel(f"{path} is not there any more", "the file that was opened", "check the path")
+    with files.atomic(to) as file, path.open("rb") as original:
         shutil.copyfileobj(original, file)
-    if files.sha256(to) != source.sha256:
+    if files.sha256(to) != sha256:
         files.remove(to)
-        raise BadModel(f"{source.path} has changed since it was opened", "the same file", "open it again")
+        raise BadModel(f"{path} has changed since it was opened", "the same file", "open it again")
 
 
 def _suffix(path: Path) -> str:

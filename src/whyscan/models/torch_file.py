@@ -63,7 +63,7 @@ def open_weights(
         raise BadModel(
             f"{path} does not say which network its {len(tensors)} tensors are for",
             "the name of a backbone, such as resnet50",
-            "pass backbone=...",
+            'name it: backbone="resnet50" (--backbone resnet50; study, train: --model-backbone NAME=resnet50)',
         )
     options = [fitting(skeleton, tensors) for skeleton in skeletons(backbone)]
     best = max(options, key=lambda option: option.matched)
@@ -118,7 +118,9 @@ def _check_archive(path: Path) -> None:
     inside = {entry.filename.partition("/")[2] for entry in entries}
     if "constants.pkl" in inside or "models/model.json" in inside:
         raise BadModel(
-            f"{path} holds a program (TorchScript or torch.export)", "a state dict", "open it without backbone"
+            f"{path} holds a program (TorchScript or torch.export)",
+            "a state dict",
+            "open it without backbone (--backbone)",
         )
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise BadModel(f"{path} holds compressed entries", "an archive as torch.save writes it", _SAVE)

@@ -111,7 +111,7 @@ def diagnose(
         classifier = model if isinstance(model, Classifier) else load(model.path, **model.options)
         facts = examine(classifier)
         return facts, explainable(facts), None, ""
-    name = model.name if isinstance(model, Classifier) else model.path.stem
+    name = model.name
     classifier = open_models({name: model}, catalogue.classes)[name]
     facts = examine(classifier)
     if normalisation_of(classifier) is None:

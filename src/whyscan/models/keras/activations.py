@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 
 Function = Callable[[Tensor], Tensor]
 
@@ -98,5 +99,5 @@ def _unknown(value: Any, layer: str) -> BadModel:
     return BadModel(
         f"layer {layer!r} has the activation {str(value)[:80]!r}",
         f"one of Keras's own: {', '.join(sorted(_FUNCTIONS))}",
-        "a function of one's own cannot be read from a file: use one of these, or load the model as a black box",
+        f"a function of one's own cannot be read from a file: use one of these, or {FROM_OUTSIDE}",
     )

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 from whyscan.models.keras import plain
 from whyscan.models.keras.activations import Activation
 from whyscan.models.keras.fields import Spec
@@ -64,7 +65,7 @@ def operation(spec: Spec) -> nn.Module:
     raise BadModel(
         f"layer {spec.name!r} is the operation {name}, which is not known ({spec.kind})",
         f"one of {', '.join([*_TWO, *_ONE, 'mean', 'reshape', 'cast'])}",
-        "export the model without it, or open the model as a black box",
+        f"export the model without it, or {FROM_OUTSIDE}",
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 from whyscan.models.keras import plain
 from whyscan.models.keras.activations import Activation, name_of
 from whyscan.models.keras.arithmetic import OPERATIONS, operation
@@ -42,7 +43,7 @@ def build(spec: Spec) -> nn.Module:
     if spec.kind == "Lambda":
         came = f"layer {spec.name!r} is a Lambda: code, which is never run"
     raise BadModel(came, f"one of {', '.join(sorted(BUILDERS))}",
-                   "export the model without it, or open the model as a black box")  # fmt: skip
+                   f"export the model without it, or {FROM_OUTSIDE}")  # fmt: skip
 
 
 def _conv(spec: Spec) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import nn
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
-from whyscan.models.adopt import Grey, names, square
+from whyscan.models.adopt import FROM_OUTSIDE, Grey, names, square
 from whyscan.models.classifier import Classifier, Layer, Network, TwoClass
 from whyscan.models.keras.convert import network_of
 from whyscan.models.keras.network import KerasNetwork
@@ -69,7 +69,7 @@ def classifier_of(
     size = None if input_size is None else square(input_size)
     trunk = network_of(file.config, file.weights, version=file.version, input_size=size)
     if trunk.channels not in (1, 3):
-        raise BadModel(f"{name} takes images of {trunk.channels} channels", "1 or 3", "open it as a black box")
+        raise BadModel(f"{name} takes images of {trunk.channels} channels", "1 or 3", FROM_OUTSIDE)
     _check_head(trunk, name)
     given = classes if classes is not None else file.classes or None
     labels = label(trunk)
@@ -120,7 +120,7 @@ def listed(network: nn.Module, input_size: tuple[int, int]) -> tuple[Layer, ...]
         found = find_layers(network, input_size)
     except RuntimeError as error:
         raise BadModel(f"the network failed on {input_size[0]} x {input_size[1]} pixels ({str(error)[:160]})",
-                       "a size that it can take", "leave input_size out") from error  # fmt: skip
+                       "a size that it can take", "leave input_size (--input-size) out") from error  # fmt: skip
     out = []
     for layer in found:
         unit = layer.path.rpartition(".")[0]
@@ -132,7 +132,8 @@ def _check_head(trunk: KerasNetwork, name: str) -> None:
     if trunk.answer == "sigmoid" and trunk.width > 1:
         raise BadModel(
             f"{name} ends in {trunk.width} sigmoids: every class has a probability of its own (several may be right)",
-            "one softmax, or one sigmoid for two classes", "open it as a black box, or retrain it with a softmax",
+            "one softmax, or one sigmoid for two classes",
+            f"retrain it with a softmax, or {FROM_OUTSIDE}, and divide its answers by their sum",
         )  # fmt: skip
     if trunk.width == 1 and trunk.answer != "sigmoid":
         raise BadModel(f"{name} ends in one number after {trunk.answer}", "two or more, or one sigmoid",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 
 MOST_BYTES = 64 * 2**20
 _ROOTS = frozenset({"keras", "tf_keras", "keras_core", "tensorflow", "builtins", ""})
@@ -52,7 +53,7 @@ def _check(value: Mapping[str, Any], owner: str) -> None:
         raise BadModel(
             f"layer {owner!r} holds code ({kind}), which is never run",
             "layers that Keras itself has",
-            "replace the layer by built-in ones and save again, or open the model as a black box",
+            f"replace the layer by built-in ones and save again, or {FROM_OUTSIDE}",
         )
     foreign = isinstance(module, str) and isinstance(kind, str) and module.split(".")[0] not in _ROOTS
     custom = (
@@ -65,5 +66,5 @@ def _check(value: Mapping[str, Any], owner: str) -> None:
         raise BadModel(
             f"layer {owner!r} is {kind} of {module}, code that is not in the file and is never imported",
             "layers that Keras itself has",
-            "replace the layer by built-in ones and save again, or open the model as a black box",
+            f"replace the layer by built-in ones and save again, or {FROM_OUTSIDE}",
         )

@@ -41,7 +41,7 @@ def network_of(
     if input_size is not None:
         height, width = input_size
     if channels is None or height is None or width is None:
-        raise BadModel("the model takes images of any size", "one size", "pass input_size=...")
+        raise BadModel("the model takes images of any size", "one size", "say it: input_size=224 (--input-size 224)")
     image = torch.empty(1, channels, height, width, device="meta")
     network, made = assemble(config, [image], keras2=version[:2] not in ("3.", "4."))
     if len(made) != 1:

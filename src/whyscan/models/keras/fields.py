@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 from whyscan.models.keras.activations import Activation, activation
 from whyscan.models.keras.padding import Pair
 
@@ -47,7 +48,7 @@ class Spec:
 
     def bad(self, field: str, expected: str) -> BadModel:
         value = str(self.config.get(field))[:80]
-        mend = "this layer cannot be rebuilt: export the model without it, or open it as a black box"
+        mend = f"this layer cannot be rebuilt: export the model without it, or {FROM_OUTSIDE}"
         return BadModel(f"layer {self.name!r} ({self.kind}) has {field} = {value}", expected, mend)
 
     def image(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whyscan.errors import BadModel
+from whyscan.models.adopt import FROM_OUTSIDE
 from whyscan.models.keras.axes import aligned, axis, inwards, outwards
 
 
@@ -169,7 +170,7 @@ def dot(axes: tuple[int, int], normalize: bool) -> Callable[[Tensor, Tensor], Te
 
     def function(first: Tensor, second: Tensor) -> Tensor:
         if first.ndim != 2 or second.ndim != 2 or {axis % 2 for axis in axes} != {1}:
-            raise BadModel("a Dot layer of more than vectors", "two tensors (n, d)", "open the model as a black box")
+            raise BadModel("a Dot layer of more than vectors", "two tensors (n, d)", FROM_OUTSIDE)
         if normalize:
             first, second = (x * torch.rsqrt((x * x).sum(1, keepdim=True).clamp_min(1e-12)) for x in (first, second))
         return (first * second).sum(1, keepdim=True)
