@@ -152,9 +152,7 @@ def test_a_warning_and_the_window_reach_the_user_and_the_patient_does_not(
         assert not file.is_file() or not _secrets(file.name + _unpacked(file))
 
 
-def test_the_audit_says_that_text_is_burned_in_and_names_nobody(
-    dicom: Any, saved: Any, tmp_path: Path
-) -> None:
+def test_the_audit_says_that_text_is_burned_in_and_names_nobody(dicom: Any, saved: Any, tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     for number in range(24):
         values = noise.integers(0, 4096, (64, 64), dtype=np.uint16)

@@ -114,7 +114,7 @@ def picture_of(data: Any, path: Path, frame: int | None, window: Asked | Window)
     place = _place(data, frame)
     said += geometry_notes(data, frame)
     name = f"{modality(data)}-{short_hash(data.get('SOPInstanceUID') or content_hash(values), 8)}"
-    name += "" if frame is None else f"-frame-{frame + 1:03d}"
+    name += "" if frame is None else f"-frame-{frame:03d}"
     return Picture(pixels, content_hash(values), tuple(said), place, name, pseudonym(data))
 
 

@@ -88,8 +88,8 @@ def _burned_in(document: Mapping[str, Any]) -> Found:
     if perhaps:
         found.append((
             "note",
-            f"{_count(perhaps, 'image')} {_verb(perhaps, 'does', 'do')} not say whether text is burned into the picture "
-            "(BurnedInAnnotation), and images of that kind often have it: look at them before passing them on.",
+            f"{_count(perhaps, 'image')} {_verb(perhaps, 'does', 'do')} not say whether text is burned into the "
+            "picture (BurnedInAnnotation), and images of that kind often have it: look at them before passing them on.",
         ))  # fmt: skip
     return found
 

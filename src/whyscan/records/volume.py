@@ -98,7 +98,9 @@ class VolumeSummary:
             "reading": list(common),
             "slices": [
                 {
-                    "index": index, "name": name, "reading": list(said),
+                    "index": index,
+                    "name": name,
+                    "reading": list(said),
                     "probabilities": dict(zip(self.classes, map(float, row), strict=True)),
                 }
                 for index, name, row, said in zip(self.indices, self.names, self.probabilities, apart, strict=True)
