@@ -116,6 +116,63 @@ def test_the_command_line_keeps_nothing(series: Path, tmp_path: Path) -> None:
             assert not _secrets(file.name + _unpacked(file))
 
 
+@pytest.mark.parametrize("json_", [True, False])
+def test_a_warning_and_the_window_reach_the_user_and_the_patient_does_not(
+    series: Path, tmp_path: Path, json_: bool
+) -> None:
+    """Of every face: the screen, the NPZ, `volume.json`, safetensors' JSON and NIfTI's, and the audit."""
+    from pydicom import dcmread
+
+    checkpoint.save(build("test_resnet", "none", ("a", "b"), input_size=64), tmp_path / "net")
+    for file in series.iterdir():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = dcmread(file)
+            data.BurnedInAnnotation = "YES"
+            data.save_as(file)
+    out = tmp_path / "out"
+    command = ["explain", str(tmp_path / "net"), str(series), "--out", str(out)]
+    done = CliRunner().invoke(app, [*command, "--export", "nifti", "--export", "safetensors", *["--json"] * json_])
+    assert done.exit_code == 0, done.output
+    assert not _secrets(done.output)
+    warning, window = "WARNING: the file says that text is burned into the picture", "centre 2048, width 4096"
+    assert done.stdout.count(warning) == (2 if json_ else 1)
+    if json_:
+        said = [" ".join(each["reading"]) for each in json.loads(done.stdout)["scans"]]
+        assert len(said) == 2 and all(warning in each and window in each for each in said)
+    else:
+        assert f"{warning}; it may name the patient (2 scans, the first is mr-" in done.stdout
+    (volume,) = out.glob("*.volume.json")
+    beside = [*out.rglob("*.json"), *out.glob("*.npz")]
+    assert volume in beside and len(beside) > 4
+    for file in beside:
+        text = _unpacked(file)
+        assert warning in text and window in text, file.name
+    for file in out.rglob("*"):
+        assert not file.is_file() or not _secrets(file.name + _unpacked(file))
+
+
+def test_the_audit_says_that_text_is_burned_in_and_names_nobody(dicom: Any, saved: Any, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for number in range(24):
+        values = noise.integers(0, 4096, (64, 64), dtype=np.uint16)
+        burned = {"BurnedInAnnotation": "YES"} if number < 3 else {"BurnedInAnnotation": "NO"}
+        burned = {"Modality": "OT"} if number == 20 else burned
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = dicom(values, uid=f"1.2.840.777.{number}", SeriesInstanceUID=f"1.2.840.777.9.{number}", **burned)
+            data.PatientName, data.PatientID = CANARY, f"{CANARY}{number}"
+            saved(data, f"set/{'ab'[number % 2]}/IM{number:02d}.dcm")
+    done = CliRunner().invoke(app, ["audit", str(tmp_path / "set"), "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    flat = " ".join(done.stdout.split())
+    assert "3 images say that text is burned into the picture (BurnedInAnnotation)" in flat
+    assert "1 image does not say whether text is burned into the picture" in flat
+    assert not _secrets(done.output)
+    for file in (tmp_path / "run").rglob("*"):
+        assert not file.is_file() or not _secrets(file.name + _unpacked(file))
+
+
 def _unpacked(file: Path) -> str:
     if file.suffix != ".npz":
         return file.read_bytes().decode("latin-1")

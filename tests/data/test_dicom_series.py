@@ -40,7 +40,7 @@ def test_sorted_by_where_the_slices_lie(folder: Path) -> None:
     third = places[2]
     assert third is not None and third.affine is not None
     assert np.allclose(third.affine, [[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 3, 6], [0, 0, 0, 1]])
-    assert [scan.source for scan in scans][:2] == [f"mr-{third.volume[:8]}-slice-{n:03d}" for n in (1, 2)]
+    assert [scan.source for scan in scans][:2] == [f"mr-{third.volume[:8]}-slice-{n:03d}" for n in (0, 1)]
     assert len({scan.patient for scan in scans}) == 1
 
 

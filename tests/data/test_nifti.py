@@ -155,8 +155,8 @@ def test_values_that_are_no_numbers_are_black_and_counted(tmp_path: Path) -> Non
     values = RAMP.astype(np.float32)
     values[0, 0, 2], values[1, 0, 2], values[5, 5, 5] = np.nan, np.inf, -np.inf
     scan = read_scan(write(tmp_path / "a.nii.gz", values), slice=2)
-    assert "2 values of this slice are no numbers (NaN or infinite): shown as black" in scan.reading
-    assert "3 of the volume's 990 values are no numbers (NaN or infinite)" in scan.reading
+    assert "WARNING: 2 values of this slice are no numbers (NaN or infinite): shown as black" in scan.reading
+    assert "WARNING: 3 of the volume's 990 values are no numbers (NaN or infinite)" in scan.reading
     assert np.isfinite(scan.pixels).all() and scan.pixels[0, -1, -1] == 0 == scan.pixels[0, -1, -2]
     with pytest.raises(BadScan, match="no finite value"):
         read_scan(write(tmp_path / "b.nii", np.full(SHAPE, np.nan, np.float32)), slice=2)

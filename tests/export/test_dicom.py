@@ -16,12 +16,15 @@ import pytest
 
 from whyscan.data.dicom import read_dicom
 from whyscan.data.dicom_file import quiet
+from whyscan.data.dicom_series import read_series
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
+from whyscan.export import capture_picture
 from whyscan.export.dicom import OBJECTS, export_dicom, write_dicom
 from whyscan.export.dicom_match import slices_of
 from whyscan.export.dicom_seg import Threshold
 from whyscan.records.attribution import Attribution
+from whyscan.records.place import Place
 
 Make = Callable[..., Attribution]
 Write = Callable[..., Path]
@@ -370,3 +373,108 @@ def test_frames_of_a_file_that_holds_several_keep_their_places(
     for values, groups in zip(read.pixel_array, read.PerFrameFunctionalGroupsSequence, strict=True):
         height = groups.PlanePositionSequence[0].ImagePositionPatient[2]
         np.testing.assert_array_equal(values, explained[{0.0: 0, 4.0: 1}[height]].values[0])
+
+
+@pytest.fixture
+def as_series(series: Path, attribution_of: Make) -> list[Attribution]:
+    """The same three slices, read as the series that they are."""
+    return [attribution_of(scan, seed=number) for number, scan in enumerate(read_series(series))]
+
+
+@pytest.mark.parametrize(("numbers", "spacing"), [((0, 2, 4), 4.0), ((0, 1), 2.0), ((0, 1, 3), None), ((2,), None)])
+def test_frames_say_how_far_they_lie_apart_whatever_the_source_says(
+    numbers: tuple[int, ...], spacing: float | None, tmp_path: Path, write_slice: Write, attribution_of: Make
+) -> None:
+    folder = tmp_path / "said"
+    folder.mkdir()
+    paths = [write_slice(folder / f"{n}.dcm", n, SpacingBetweenSlices=0.667) for n in range(5)]  # 2 mm in truth
+    explained = [attribution_of(read_dicom(paths[n]), seed=n, targets=("glioma",)) for n in numbers]
+    written = by_kind(export_dicom(explained, [folder], tmp_path / "out", objects=("map", "seg")))
+    for path in (*written["map"], *written["seg"]):
+        found = pydicom.dcmread(path)
+        measures = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        assert measures.get("SpacingBetweenSlices") == spacing
+        assert (found.get("DimensionOrganizationType") == "3D") == (spacing is not None)
+        assert list(measures.PixelSpacing) == [1.5, 1.25] and measures.SliceThickness == 2
+        if shutil.which("dciodvfy"):
+            assert errors_of(path) == []
+
+
+def test_a_dicomdir_is_a_source_like_its_folder(attributions: list[Attribution], series: Path, tmp_path: Path) -> None:
+    from pydicom.fileset import FileSet
+
+    with quiet():
+        listed = FileSet()
+        for path in series.glob("*.dcm"):
+            listed.add(path)
+        listed.write(tmp_path / "disc")
+    written = by_kind(export_dicom(attributions, [tmp_path / "disc" / "DICOMDIR"], tmp_path / "out"))
+    assert {kind: len(paths) for kind, paths in written.items()} == {"map": 3, "capture": 9, "seg": 1, "report": 1}
+
+
+def test_a_slice_has_one_number_everywhere(as_series: list[Attribution], series: Path, tmp_path: Path) -> None:
+    middle, last = as_series[1:]
+    assert [each.source.rpartition("-slice-")[2] for each in as_series] == ["000", "001", "002"]
+    written = by_kind(export_dicom([last, middle], [series], tmp_path / "out"))
+    assert {path.stem.rpartition("_")[2] for path in written["capture"]} == {"slice-001", "slice-002"}
+    groups = hd.sr.srread(written["report"][0]).content.get_image_measurement_groups()
+    assert [group.tracking_identifier for group in groups] == ["slice 1", "slice 2"]
+    assert capture_picture._which(last) == "scan, slice 2 of 3 (from 0)"
+
+
+def test_a_reports_group_refers_to_the_picture_and_the_frames_of_its_own_slice(
+    as_series: list[Attribution], series: Path, tmp_path: Path
+) -> None:
+    written = by_kind(export_dicom(as_series, [series], tmp_path / "out"))
+    captures = {str(pydicom.dcmread(path).SOPInstanceUID): path.stem for path in written["capture"]}
+    frames = {str(pydicom.dcmread(path).SOPInstanceUID): pydicom.dcmread(path) for path in written["map"]}
+    groups = hd.sr.srread(written["report"][0]).content.get_image_measurement_groups()
+    for number, group in enumerate(groups):
+        referred = [
+            (str(item.ReferencedSOPInstanceUID), item.get("ReferencedFrameNumber"))
+            for content in group[0].ContentSequence
+            if content.RelationshipType == "CONTAINS" and content.ValueType == "IMAGE"
+            for item in content.ReferencedSOPSequence
+        ]
+        pictures = [captures[uid] for uid, _ in referred if uid in captures]
+        assert len(pictures) == 3 and all(each.endswith(f"slice-{number:03d}") for each in pictures)
+        shown = [frames[uid].PerFrameFunctionalGroupsSequence[int(n) - 1] for uid, n in referred if uid in frames]
+        assert [each.PlanePositionSequence[0].ImagePositionPatient[2] for each in shown] == [2.0 * number] * 3
+
+
+@pytest.mark.parametrize("objects", [None, ("map", "capture")])
+def test_a_picture_among_dicom_sources_costs_them_nothing(
+    objects: tuple[str, ...] | None, as_series: list[Attribution], series: Path, tmp_path: Path, attribution_of: Make
+) -> None:
+    pixels = np.random.default_rng(0).random((1, 30, 40)).astype(np.float32)
+    photo = attribution_of(Scan(pixels, "cd" * 32, source="p.png"), targets=("glioma",))
+    found = write_dicom([photo, *as_series], [series, tmp_path / "p.png"], tmp_path / "out", objects=objects)
+    written = by_kind(list(found.paths))
+    assert len(written["map"]) == 3 and len(written["capture"]) == 9 + 1
+    (alone,) = (path for path in written["capture"] if path.stem.endswith("_" + "cd" * 6))
+    assert pydicom.dcmread(alone).PatientName == ""
+    assert any("a Parametric Map: a PNG, JPEG" in reason for reason in found.left_out)
+
+
+def test_slices_of_a_nifti_volume_are_one_series_and_the_reason_says_what_to_do(
+    tmp_path: Path, attribution_of: Make
+) -> None:
+    blank = np.zeros((1, 30, 40), np.float32)  # equal pixels: only their places tell them apart
+    scans = [
+        Scan(blank, "cd" * 32, f"t1-axial-{n:03d}", place=Place("ab12", n, 30, np.eye(4), "axial", "nifti"))
+        for n in (4, 22, 9)
+    ]
+    explained = [attribution_of(scan, seed=n, targets=("glioma",)) for n, scan in enumerate(scans)]
+    found = write_dicom(explained, [tmp_path / "t1.nii.gz"], tmp_path / "out")
+    written = by_kind(list(found.paths))
+    assert [path.stem.rpartition("_")[2] for path in written["capture"]] == ["slice-004", "slice-009", "slice-022"]
+    read = [pydicom.dcmread(path) for path in found.paths]
+    assert len({each.StudyInstanceUID for each in read}) == 1
+    assert len({each.SeriesInstanceUID for each in read}) == 2 and len(written["report"]) == 1
+    groups = hd.sr.srread(written["report"][0]).content.get_image_measurement_groups()
+    assert [group.tracking_identifier for group in groups] == ["slice 4", "slice 9", "slice 22"]
+    assert len(found.left_out) == 2 and all("export nifti" in reason for reason in found.left_out)
+    with pytest.raises(BadInput, match="NIfTI"):
+        write_dicom(explained, [], tmp_path / "more", objects=("map",))
+    if shutil.which("dciodvfy"):
+        assert {path.name: errors for path in found.paths if (errors := errors_of(path))} == {}

@@ -170,3 +170,15 @@ def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", header=np.array([{"a": 1}], dtype=object))
     with pytest.raises(BadRun, match="damaged"):
         load_all(tmp_path / "a.npz")
+
+
+def test_how_the_scan_was_read_is_kept_and_old_records_know_nothing_of_it(tmp_path: Path) -> None:
+    said = ("window: the file's first of 1 (centre 40, width 80, LINEAR)", "WARNING: text may be burned in")
+    with_reading = replace(layer_map(), reading=said)
+    with_reading.save(tmp_path / "new.npz")
+    assert Attribution.load(tmp_path / "new.npz").reading == said
+    assert with_reading.digest() != replace(with_reading, reading=()).digest()
+    replace(with_reading, reading=()).save(tmp_path / "old.npz")
+    with np.load(tmp_path / "old.npz") as stored:
+        assert b"reading" not in stored["header"].tobytes()  # as the records of before the field was there
+    assert Attribution.load(tmp_path / "old.npz").reading == ()

@@ -47,9 +47,16 @@ def test_by_hand() -> None:
     record = json.loads(json.dumps(found.as_record()))
     assert record["largest"]["glioma"] == {"probability": 0.875, "slice": 2}
     assert record["slices"][0] == {
-        "index": 2, "name": "a-axial-002", "probabilities": {"glioma": 0.875, "no tumor": 0.125}
+        "index": 2, "name": "a-axial-002", "reading": [], "probabilities": {"glioma": 0.875, "no tumor": 0.125}
     }  # fmt: skip
     assert "no interval" in record["rule"]
+
+
+def test_the_window_is_said_once_and_what_is_odd_about_a_slice_at_that_slice() -> None:
+    window = "window centre 40, width 80, LINEAR (as asked for)"
+    odd = "WARNING: 7 values of this slice are no numbers (NaN or infinite): shown as black"
+    record = summarise_volume([slice_(1, 0.5, reading=(window,)), slice_(2, 0.5, reading=(window, odd))]).as_record()
+    assert record["reading"] == [window] and [each["reading"] for each in record["slices"]] == [[], [odd]]
 
 
 def test_the_later_of_a_slice_counts() -> None:

@@ -262,6 +262,7 @@ def explain(
             )
         for entry in written["failed"]:
             console.say(f"{entry['source']}: {entry['error']}")
+        _say_warnings(written["scans"])
         _say_volumes(written["volumes"])
         _say_exported(written.get("exported", []), written.get("left_out", []))
     if written["failed"]:
@@ -493,6 +494,13 @@ def _say_volumes(volumes: list[dict[str, Any]]) -> None:
     for each in volumes:
         left = f"; {len(each['empty'])} with hardly any tissue left out" if each["empty"] else ""
         console.say(f"{each['name']}: {each['sentence']}{left}", *(f"  {file}" for file in each["files"]))
+
+
+def _say_warnings(scans: list[dict[str, Any]]) -> None:
+    from whyscan.records.reading import warnings
+
+    if found := warnings([(each["source"], tuple(each["reading"])) for each in scans]):
+        console.say(*found)
 
 
 def _say_exported(written: list[str], left_out: list[str]) -> None:

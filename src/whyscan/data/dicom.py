@@ -17,6 +17,10 @@ from whyscan.data.dicom_window import Asked, Window, full_range, percentile_rang
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput
 from whyscan.records.place import Place
+from whyscan.records.reading import WARNING
+
+BURNED_IN = f"{WARNING}the file says that text is burned into the picture; it may name the patient"
+PERHAPS_BURNED_IN = f"{WARNING}text may be burned into the picture and may name the patient: the file does not say"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,7 @@ def picture_of(data: Any, path: Path, frame: int | None, window: Asked | Window)
     place = _place(data, frame)
     said += geometry_notes(data, frame)
     name = f"{modality(data)}-{short_hash(data.get('SOPInstanceUID') or content_hash(values), 8)}"
-    name += "" if frame is None else f"-frame-{frame + 1:03d}"
+    name += "" if frame is None else f"-frame-{frame:03d}"
     return Picture(pixels, content_hash(values), tuple(said), place, name, pseudonym(data))
 
 
@@ -121,7 +125,7 @@ def _grey(
     said += done
     unknown = ~np.isfinite(scaled)
     if unknown.any():
-        said.append(f"{int(unknown.sum())} values that are no numbers shown as black")
+        said.append(f"{WARNING}{int(unknown.sum())} values are no numbers (NaN or infinite): shown as black")
     outside = padding(values, data) | unknown
     scaled = np.where(unknown, 0.0, scaled)
     shown = _shown(scaled, ~outside, data, path, frame, window, said)
@@ -208,9 +212,9 @@ def warnings_of(data: Any) -> list[str]:
     """What a reader of the picture has to know about the text that may be in it."""
     burned = str(data.get("BurnedInAnnotation", "")).strip().upper()
     if burned == "YES":
-        return ["WARNING: the file says that text is burned into the picture; it may name the patient"]
+        return [BURNED_IN]
     if not burned and modality(data) in ("sc", "us", "ot"):
-        return ["WARNING: text may be burned into the picture and may name the patient: the file does not say"]
+        return [PERHAPS_BURNED_IN]
     return []
 
 

@@ -47,8 +47,8 @@ class Series:
         return f"{self.stack.modality}-{self.stack.volume[:8]}"
 
     def name(self, index: int) -> str:
-        """What a slice is called: its series, and its place."""
-        return f"{self.group}-slice-{index + 1:03d}"
+        """What a slice is called: its series, and the number that it is asked for by."""
+        return f"{self.group}-slice-{index:03d}"
 
     def read(self, index: int, *, label: str | None = None) -> Scan:
         """One slice. Raises BadScan as `read_dicom` does."""

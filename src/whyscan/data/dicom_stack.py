@@ -109,7 +109,7 @@ def stacks(root: Path, frame: int | None) -> tuple[list[Stack], int]:
     """
     slices: list[Slice] = []
     others = 0
-    for path in _files(root):
+    for path in image_files(root):
         found = _slices(path, frame)
         slices += found
         others += not found
@@ -184,7 +184,12 @@ def _slice(data: Any, path: Path, frame: int | None) -> Slice:
     return Slice(path, frame, series, kind, size, matrix, height, order, own[0] if own else None, uid)
 
 
-def _files(root: Path) -> list[Path]:
+def image_files(root: Path) -> list[Path]:
+    """The DICOM files of a folder at any depth, those that a DICOMDIR lists, or the one file that is named.
+
+    Raises:
+        BadScan: nothing is there, the file is no DICOM, or a file lies outside of `root`.
+    """
     if root.is_dir():
         return _inside(root, dicom_files(root))
     if not root.is_file():

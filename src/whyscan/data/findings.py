@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whyscan.data.dicom import BURNED_IN, PERHAPS_BURNED_IN
 from whyscan.stats.scores import FEW
 
 _ORDER = ("fail", "warn", "note")
@@ -16,6 +17,7 @@ def findings(document: Mapping[str, Any]) -> list[dict[str, str]]:
         *_leaks(document),
         *_conflicts(document),
         *_unreadable(document),
+        *_burned_in(document),
         *_cues(document),
         *_duplicates(document),
         *_balance(document),
@@ -71,6 +73,25 @@ def _unreadable(document: Mapping[str, Any]) -> Found:
     if not bad:
         return []
     return [("warn", f"{len(bad)} of {document['images']} images cannot be read and are excluded; {_first(bad)}.")]
+
+
+def _burned_in(document: Mapping[str, Any]) -> Found:
+    readings = document.get("readings") or {}
+    sure, perhaps = readings.get(BURNED_IN, 0), readings.get(PERHAPS_BURNED_IN, 0)
+    found = []
+    if sure:
+        found.append((
+            "warn",
+            f"{_count(sure, 'image')} {_verb(sure, 'says', 'say')} that text is burned into the picture "
+            "(BurnedInAnnotation): it may name the patient, and a model may read it.",
+        ))  # fmt: skip
+    if perhaps:
+        found.append((
+            "note",
+            f"{_count(perhaps, 'image')} {_verb(perhaps, 'does', 'do')} not say whether text is burned into the "
+            "picture (BurnedInAnnotation), and images of that kind often have it: look at them before passing them on.",
+        ))  # fmt: skip
+    return found
 
 
 def _first(bad: list[Mapping[str, str]]) -> str:

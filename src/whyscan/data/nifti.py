@@ -19,6 +19,7 @@ from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput, BadScan, printable
 from whyscan.records.grid import Grid
 from whyscan.records.place import Place
+from whyscan.records.reading import WARNING
 
 SMALLEST = 8
 
@@ -83,7 +84,8 @@ class Volume:
         shown = np.where(there, windowed(np.where(there, scaled, held.window.centre), held.window), 0.0)
         said = [f"{self.plane} slice {index} of {len(self)}", *held.said]
         if not there.all():
-            said.append(f"{int((~there).sum())} values of this slice are no numbers (NaN or infinite): shown as black")
+            count = int((~there).sum())
+            said.append(f"{WARNING}{count} values of this slice are no numbers (NaN or infinite): shown as black")
         place = Place(
             held.identity, index, len(self), self._affine_of(index), self.plane, "nifti", self.number, self.grid
         )
@@ -232,7 +234,7 @@ def _looked_at(stored: Shaped[np.ndarray, "a b c"], volume: Volume) -> Values:
     if (header.slope, header.inter) != (1.0, 0.0):
         said.append(f"rescaled: {header.slope:g} x value {header.inter:+g}")
     if unknown:
-        said.append(f"{unknown} of the volume's {stored.size} values are no numbers (NaN or infinite)")
+        said.append(f"{WARNING}{unknown} of the volume's {stored.size} values are no numbers (NaN or infinite)")
     if volume.number is not None:
         said.append(f"volume {volume.number} of {header.volumes}")
     said += _shape_notes(volume)

@@ -123,4 +123,5 @@ def facts(
         "scan": scan.content,
         "source": scan.source,
         "place": scan.place,
+        "reading": scan.reading,
     }

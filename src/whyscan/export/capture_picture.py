@@ -40,7 +40,7 @@ def picture(
         tinted = overlay.contour(tinted, attribution.region)
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=_PAPER)
     FigureCanvasAgg(figure)
-    for left, name, shown in ((0.02, "scan", overlay.rgb(background)), (0.445, "explanation", tinted)):
+    for left, name, shown in ((0.02, _which(attribution), overlay.rgb(background)), (0.445, "explanation", tinted)):
         axis = figure.add_axes((left, 0.115, 0.405, 0.72))
         axis.imshow(shown, interpolation="bilinear", aspect=aspect)
         axis.set_axis_off()
@@ -50,6 +50,12 @@ def picture(
     figure.canvas.draw()
     drawn = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
     return np.ascontiguousarray(drawn[..., :3])
+
+
+def _which(attribution: Attribution) -> str:
+    """ "scan, slice 12 of 33": the number that `--slices` takes and that file names have."""
+    place = attribution.place
+    return "scan" if place is None or place.count < 2 else f"scan, slice {place.index} of {place.count} (from 0)"
 
 
 def _words(figure: Figure, attribution: Attribution, target: str, end: float, *, shared: bool) -> None:

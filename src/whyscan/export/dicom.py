@@ -19,7 +19,8 @@ from whyscan.export import dicom_words as words
 from whyscan.export.dicom_capture import capture
 from whyscan.export.dicom_map import Pair, parametric_map, source_images
 from whyscan.export.dicom_match import pair, slices_of, why_apart
-from whyscan.export.dicom_report import one_a_slice, report
+from whyscan.export.dicom_place import Pairs, called, key, volume, why_no_dicom
+from whyscan.export.dicom_report import Made, one_a_slice, report
 from whyscan.export.dicom_seg import Threshold, segmentation
 from whyscan.export.dicom_source import Slice, discreet, highdicom
 from whyscan.records import files
@@ -29,10 +30,7 @@ from whyscan.render import colour
 OBJECTS = ("map", "capture", "seg", "report")
 """Parametric Map, Secondary Capture, Segmentation, Structured Report: a series each."""
 
-_NO_GEOMETRY = "a PNG, JPEG or other image has no geometry: it lies nowhere in a patient"
 _WANTED = {"map": "a Parametric Map", "seg": "a Segmentation"}
-
-Pairs = Sequence[tuple[Attribution, Slice | None]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,9 @@ def write_dicom(
     pairs = pair(attributions, slices_of([Path(source) for source in sources]))
     paths: list[Path] = []
     left_out: list[str] = []
-    for number, group in enumerate(_series(pairs), start=1):
+    groups = _series(pairs)
+    _check_some_lie(groups, objects or ())
+    for number, group in enumerate(groups, start=1):
         made = _Series(group, threshold or Threshold(), objects, left_out)
         for kind, name, each in made.objects():
             path = Path(out) / f"series-{number:02d}" / kind / f"{name}.dcm"
@@ -103,6 +103,17 @@ def check_objects(objects: Sequence[str]) -> None:
         raise BadInput(f"DICOM objects {', '.join(unknown)}", f"some of {', '.join(OBJECTS)}", "use one of these names")
 
 
+def _check_some_lie(groups: Sequence[Pairs], asked: Sequence[str]) -> None:
+    """Raises BadInput where an object is asked for by name, and not one of the scans can have it."""
+    refused = [kind for kind in _WANTED if kind in asked]
+    if refused and groups and (why := _why_flat(groups[0])) and all(map(_why_flat, groups)):
+        raise BadInput(
+            f"{_WANTED[refused[0]]} of a scan without a place in space ({why})",
+            "a DICOM source with position, orientation and spacing",
+            "ask for capture and report, or explain the DICOM file itself",
+        )
+
+
 class _Series:
     """The objects of one source series (or of one scan that was no DICOM)."""
 
@@ -111,29 +122,22 @@ class _Series:
         self.kinds = [kind for kind in OBJECTS if asked is None or kind in asked]
         why = _why_flat(pairs)
         refused = [kind for kind in _WANTED if kind in self.kinds] if why else []
-        if refused and asked is not None:
-            raise BadInput(
-                f"{_WANTED[refused[0]]} of a scan without a place in space ({why})",
-                "a DICOM source with position, orientation and spacing",
-                "ask for capture and report, or explain the DICOM file itself",
-            )
         self.left_out += [f"{_WANTED[kind]}: {why}" for kind in refused]
         self.kinds = [kind for kind in self.kinds if kind not in refused]
         hd = highdicom()
+        self.made: list[Made] = []
         self.uids = {kind: str(hd.UID()) for kind in (*OBJECTS, "study")}
 
     def objects(self) -> Iterator[tuple[str, str, Any]]:
         """Kind, file name and object, the report last: it refers to the others."""
-        made: list[Any] = []
         for kind, make in (("map", self._maps), ("capture", self._captures), ("seg", self._segmentations)):
             if kind in self.kinds:
                 with discreet(f"the {kind}"):
                     found = list(make())
-                made += [each for _, each in found]
                 yield from ((kind, name, each) for name, each in found)
         if "report" in self.kinds:
             with discreet("the report"):
-                found = list(self._reports(made))
+                found = list(self._reports())
             yield from (("report", name, each) for name, each in found)
 
     def _maps(self) -> Iterator[tuple[str, Any]]:
@@ -143,10 +147,12 @@ class _Series:
                 number += 1
                 chosen = [each for each in group if target in each[0].targets]
                 made = parametric_map(_placed(chosen), target, series=self.uids["map"], number=number)
+                self.made.append(Made(made, chosen))
                 yield words.stem(group[0][0], target), made
 
     def _captures(self) -> Iterator[tuple[str, Any]]:
         number = 0
+        taken: set[str] = set()
         for group in _methods(self.pairs):
             for target in _targets(group):
                 chosen = [each for each in group if target in each[0].targets]
@@ -154,14 +160,15 @@ class _Series:
                 if len(chosen) > 1:
                     shown = [a.values[a.index(target)] for a, _ in chosen]
                     limit = colour.limit_of(*shown, share=chosen[0][0].share)
-                for place, (attribution, source) in enumerate(chosen, start=1):
+                for attribution, source in chosen:
                     number += 1
                     made = capture(
                         attribution, target, source, series=self.uids["capture"], number=number,
                         study=self.uids["study"], limit=limit,
                     )  # fmt: skip
-                    last = f"slice-{place:03d}" if source is not None else attribution.scan[:12] or "scan"
-                    yield f"{words.stem(attribution, target)}_{last}", made
+                    self.made.append(Made(made, [(attribution, source)]))
+                    last = called(attribution, source, digits=3).replace(" ", "-")
+                    yield _free(f"{words.stem(attribution, target)}_{last}", taken), made
 
     def _segmentations(self) -> Iterator[tuple[str, Any]]:
         for number, group in enumerate(_methods(self.pairs), start=1):
@@ -169,29 +176,37 @@ class _Series:
             if made is None:
                 self.left_out.append(f"a Segmentation of {group[0][0].headline}: no map is above 0 anywhere")
             else:
+                self.made.append(Made(made, group))
                 yield words.stem(group[0][0]), made
 
-    def _reports(self, made: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    def _reports(self) -> Iterator[tuple[str, Any]]:
         placed = [(attribution, source) for attribution, source in self.pairs if source is not None]
-        if not placed and not made:
+        if not placed and not self.made:
             self.left_out.append("a report: it needs the picture (capture) to refer to, where the source is no DICOM")
             return
-        evidence = source_images([source for _, source in placed]) if placed else list(made)
+        evidence = source_images([source for _, source in placed]) if placed else []
         by_model: dict[tuple[str, str], list[tuple[Attribution, Slice | None]]] = {}
         for attribution, source in one_a_slice(self.pairs):
             by_model.setdefault((attribution.model, attribution.model_hash), []).append((attribution, source))
         for number, group in enumerate(by_model.values(), start=1):
-            found = report(group, evidence, made, series=self.uids["report"], number=number)
+            found = report(group, evidence, self.made, series=self.uids["report"], number=number)
             yield words.file_part(group[0][0].model or "classifier"), found
 
 
 def _series(pairs: Pairs) -> list[Pairs]:
-    """Those that one set of objects can hold: the same series on the same kind of grid, or the same other scan."""
+    """Those that one set of objects can hold: the same series on the same kind of grid, or the same other volume."""
     groups: dict[Any, list[tuple[Attribution, Slice | None]]] = {}
     for attribution, source in pairs:
-        key = ("scan", attribution.scan) if source is None else (source.series, source.shape, *_directions(source))
-        groups.setdefault(key, []).append((attribution, source))
-    return [sorted(group, key=lambda each: 0.0 if each[1] is None else each[1].height) for group in groups.values()]
+        one = volume(attribution) if source is None else (source.series, source.shape, *_directions(source))
+        groups.setdefault(one, []).append((attribution, source))
+    return [sorted(group, key=_height) for group in groups.values()]
+
+
+def _height(pair: tuple[Attribution, Slice | None]) -> float:
+    attribution, source = pair
+    if source is not None:
+        return source.height
+    return 0.0 if attribution.place is None else float(attribution.place.index)
 
 
 def _directions(source: Slice) -> tuple[bytes, ...]:
@@ -204,9 +219,8 @@ def _methods(pairs: Pairs) -> list[Pairs]:
     groups: dict[Any, dict[Any, tuple[Attribution, Slice | None]]] = {}
     for each in pairs:
         attribution, source = each
-        key = (attribution.model_hash, attribution.model, attribution.method, attribution.layer)
-        place = attribution.scan if source is None else (source.dataset.SOPInstanceUID, source.frame)
-        groups.setdefault(key, {})[place] = each
+        one = (attribution.model_hash, attribution.model, attribution.method, attribution.layer)
+        groups.setdefault(one, {})[key(attribution, source)] = each
     return [list(group.values()) for group in groups.values()]
 
 
@@ -217,7 +231,7 @@ def _targets(pairs: Pairs) -> list[str]:
 
 def _why_flat(pairs: Pairs) -> str:
     reasons = (
-        _NO_GEOMETRY if source is None else source.why_no_geometry() or why_apart(attribution, source)
+        why_no_dicom(attribution) if source is None else source.why_no_geometry() or why_apart(attribution, source)
         for attribution, source in pairs
     )
     return next(filter(None, reasons), "")
@@ -225,3 +239,13 @@ def _why_flat(pairs: Pairs) -> str:
 
 def _placed(pairs: Pairs) -> list[Pair]:
     return [(attribution, source) for attribution, source in pairs if source is not None]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A file name that is not taken yet: frames of one number may come from several files of a series."""
+    count, found = 1, name
+    while found in taken:
+        count += 1
+        found = f"{name}~{count}"
+    taken.add(found)
+    return found

@@ -29,6 +29,39 @@ def geometry(slices: Sequence[Slice]) -> dict[str, Any]:
     }
 
 
+def state_spacing(found: Any, slices: Sequence[Slice]) -> None:
+    """Say in a map or segmentation how far its frames lie apart, by where they lie.
+
+    highdicom takes the source's own Spacing Between Slices over, which is that of all its slices, and not always true.
+    Where the frames are not evenly spaced there is no such number, and no claim to be a volume ("3D").
+    """
+    hd = highdicom()
+    measures = geometry(slices)["pixel_measures"]
+    unique = sorted({tuple(each) for each in frame_positions(found)})
+    spacing = None
+    if len(unique) > 1:
+        assert slices[0].orientation is not None
+        spacing, _ = hd.spatial.get_volume_positions(unique, tuple(slices[0].orientation))
+    if spacing:
+        measures[0].SpacingBetweenSlices = _decimal(spacing)
+    elif found.get("DimensionOrganizationType") == "3D":
+        del found.DimensionOrganizationType
+    found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = measures
+
+
+def frame_positions(found: Any) -> list[list[float]]:
+    """Where each frame of a map or segmentation lies: the centre of its first pixel in millimetres (LPS)."""
+    return [
+        [float(each) for each in groups.PlanePositionSequence[0].ImagePositionPatient]
+        for groups in found.PerFrameFunctionalGroupsSequence
+    ]
+
+
+def _decimal(value: float) -> float:
+    """Millimetres without the noise of floating point, short enough for DICOM's decimal strings."""
+    return float(f"{value:.6g}")
+
+
 def source_images(slices: Sequence[Slice]) -> list[Any]:
     """The headers of the files that the slices come from, each once."""
     found = {str(each.dataset.SOPInstanceUID): each.dataset for each in slices}
@@ -83,5 +116,6 @@ def parametric_map(pairs: Sequence[Pair], target: str, *, series: str, number: i
         **geometry(slices),
         **words.equipment(first),
     )
+    state_spacing(found, slices)
     found.Laterality = slices[0].laterality
     return found

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from whyscan.data.dicom import read_dicom
-from whyscan.data.dicom_file import is_dicom, looks_dicom, parsed, reading
+from whyscan.data.dicom_file import is_dicom, parsed, reading
+from whyscan.data.dicom_stack import image_files
 from whyscan.errors import BadInput, BadScan
 from whyscan.export.dicom_source import Slice
 from whyscan.records.attribution import Attribution
@@ -29,10 +30,10 @@ def slices_of(sources: Sequence[Path]) -> list[Slice]:
 
 
 def pair(attributions: Sequence[Attribution], slices: Sequence[Slice]) -> list[tuple[Attribution, Slice | None]]:
-    """Each attribution with its slice; None where there are no DICOM slices at all.
+    """Each attribution with its slice; None where there are no DICOM slices at all, or where it is of no DICOM file.
 
     Raises:
-        BadInput: DICOM sources were given, and none of them is the one that was explained, or several are.
+        BadInput: of a DICOM file, and none of the DICOM sources is the one that was explained, or several are.
     """
     if not slices:
         return [(attribution, None) for attribution in attributions]
@@ -50,8 +51,10 @@ def why_apart(attribution: Attribution, source: Slice) -> str:
     return ""
 
 
-def _slice_of(attribution: Attribution, slices: Sequence[Slice]) -> Slice:
+def _slice_of(attribution: Attribution, slices: Sequence[Slice]) -> Slice | None:
     same = [each for each in slices if each.content == attribution.scan]
+    if not same and (attribution.place is None or attribution.place.source != "dicom"):
+        return None  # a PNG, say, that was explained together with DICOM files
     if len(same) > 1:  # blank slices, say: their pixels are equal and their places are not
         same = [each for each in same if not why_apart(attribution, each)]
     if len(same) == 1 or (same and len({each.dataset.SOPInstanceUID for each in same}) == 1 and same[0].frame is None):
@@ -65,10 +68,9 @@ def _slice_of(attribution: Attribution, slices: Sequence[Slice]) -> Slice:
 
 
 def _files(source: Path) -> Iterator[Path]:
-    if source.is_dir():
-        yield from (path for path in sorted(source.rglob("*")) if looks_dicom(path))
-    elif is_dicom(source):
-        yield source
+    """The DICOM files of a folder, or those that a DICOMDIR lists, as the reader finds them: contained."""
+    if source.is_dir() or is_dicom(source):
+        yield from image_files(source)
 
 
 def _slices(path: Path, *, named: bool) -> list[Slice]:

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from whyscan import __version__
 from whyscan.export import dicom_words as words
+from whyscan.export.dicom_map import frame_positions
+from whyscan.export.dicom_place import Pairs, called, key
 from whyscan.export.dicom_source import Slice, highdicom
 from whyscan.records.attribution import Attribution
 
 SERIES_NUMBER = 9104
+_APART = 0.01  # mm: two statements of one position differ by rounding only
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An object that was made, and the slices that it shows.
+
+    Attributes:
+        object: a highdicom object.
+        pairs: of one model, method and layer: one slice of a capture, all slices of a map or segmentation.
+    """
+
+    object: Any
+    pairs: Pairs
+
+    def shows(self, attribution: Attribution, source: Slice | None) -> bool:
+        """Whether it is of this slice and of this classifier."""
+        return any(
+            key(*each) == key(attribution, source)
+            and (each[0].model_hash, each[0].model) == (attribution.model_hash, attribution.model)
+            for each in self.pairs
+        )
 
 
 def report(
-    pairs: Sequence[tuple[Attribution, Slice | None]],
+    pairs: Pairs,
     evidence: Sequence[Any],
-    made: Sequence[Any],
+    made: Sequence[Made],
     *,
     series: str,
     number: int = 1,
@@ -43,8 +70,10 @@ def report(
     context = hd.sr.ObservationContext(
         observer_device_context=hd.sr.ObserverContext(codes.DCM.Device, observer),
     )
-    groups = [_group(attribution, source, number) for number, (attribution, source) in enumerate(pairs, start=1)]
-    _refer(groups[0], made)
+    groups = [_group(attribution, source) for attribution, source in pairs]
+    for group, each in zip(groups, pairs, strict=True):
+        _refer(group, each[1], [one.object for one in made if one.shows(*each)])
+    shown = [one.object for one in made if any(one.shows(*each) for each in pairs)]
     content = hd.sr.MeasurementReport(
         observation_context=context,
         procedure_reported=codes.cid100.ImagingProcedure,
@@ -52,7 +81,7 @@ def report(
         title=codes.DCM.ImagingMeasurementReport,
     )
     return hd.sr.Comprehensive3DSR(
-        evidence=[*evidence, *(each for each in made if all(each is not other for other in evidence))],
+        evidence=[*evidence, *(each for each in shown if all(each is not other for other in evidence))],
         content=content[0],
         series_instance_uid=series,
         series_number=SERIES_NUMBER,
@@ -68,7 +97,7 @@ def report(
     )
 
 
-def _group(attribution: Attribution, source: Slice | None, number: int) -> Any:
+def _group(attribution: Attribution, source: Slice | None) -> Any:
     """A slice: the probability of each class, and which one was predicted."""
     hd = highdicom()
     from pydicom.sr.codedict import codes
@@ -79,7 +108,7 @@ def _group(attribution: Attribution, source: Slice | None, number: int) -> Any:
         header = source.dataset
         images = [hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID, frames)]
     return hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(str(hd.UID()), f"slice {number}"),
+        tracking_identifier=hd.sr.TrackingIdentifier(str(hd.UID()), words.text(called(attribution, source))),
         algorithm_id=_algorithm(attribution),
         measurements=[
             hd.sr.Measurement(_class_code(name, index, "Probability of"), float(p), codes.UCUM.NoUnits)
@@ -110,8 +139,9 @@ def _class_code(name: str, index: int, before: str) -> Any:
     return highdicom().sr.CodedConcept(f"{kind}{index}", words.SCHEME, words.text(f"{before} {name}".strip()))
 
 
-def _refer(group: Any, made: Sequence[Any]) -> None:
-    """References to maps, regions and pictures, as items of the first slice's group (TID 1501 may be extended)."""
+def _refer(group: Any, source: Slice | None, made: Sequence[Any]) -> None:
+    """References to a slice's picture and to its frames of maps and regions, as items of its own group (TID 1501 may
+    be extended)."""
     hd = highdicom()
     names = {
         "Parametric Map Storage": ("130402", "DCM", "Class activation"),
@@ -119,20 +149,27 @@ def _refer(group: Any, made: Sequence[Any]) -> None:
         "Secondary Capture Image Storage": ("121200", "DCM", "Illustration of ROI"),
     }
     for each in made:
+        frames = _frames(each, source)
+        if frames == []:  # a region that is empty on this slice has no frame of it
+            continue
         code = hd.sr.CodedConcept(*names[each.SOPClassUID.name])
-        segments = [int(item.SegmentNumber) for item in each.get("SegmentSequence", [])] or None
         item = hd.sr.ImageContentItem(
-            code, each.SOPClassUID, each.SOPInstanceUID, None, segments, relationship_type="CONTAINS"
+            code, each.SOPClassUID, each.SOPInstanceUID, frames, None, relationship_type="CONTAINS"
         )
         group[0].ContentSequence.append(item)
 
 
-def one_a_slice(
-    pairs: Sequence[tuple[Attribution, Slice | None]],
-) -> list[tuple[Attribution, Slice | None]]:
+def _frames(found: Any, source: Slice | None) -> list[int] | None:
+    """The numbers, from 1, of the frames that lie where the slice lies; None of a picture, which has no frames."""
+    if source is None or source.position is None or "PerFrameFunctionalGroupsSequence" not in found:
+        return None
+    apart = np.abs(np.array(frame_positions(found)) - source.position).max(axis=1)
+    return [int(row) + 1 for row in np.flatnonzero(apart < _APART)]
+
+
+def one_a_slice(pairs: Pairs) -> list[tuple[Attribution, Slice | None]]:
     """The first attribution of each slice and classifier."""
     found: dict[Any, tuple[Attribution, Slice | None]] = {}
     for attribution, source in pairs:
-        place = attribution.scan if source is None else (source.dataset.SOPInstanceUID, source.frame)
-        found.setdefault((attribution.model_hash, attribution.model, place), (attribution, source))
+        found.setdefault((attribution.model_hash, attribution.model, key(attribution, source)), (attribution, source))
     return list(found.values())

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 
 from whyscan.errors import BadInput
 from whyscan.export import dicom_words as words
-from whyscan.export.dicom_map import Pair, geometry, source_images
+from whyscan.export.dicom_map import Pair, geometry, source_images, state_spacing
 from whyscan.export.dicom_source import highdicom
 from whyscan.records.attribution import Attribution
 from whyscan.render import colour
@@ -77,7 +77,7 @@ def segmentation(pairs: Sequence[Pair], threshold: Threshold, *, series: str, nu
     if not regions:
         return None
     slices = [source for _, source in pairs]
-    return hd.seg.Segmentation(
+    found = hd.seg.Segmentation(
         source_images(slices),
         np.stack(list(regions.values()), axis=-1).astype(np.uint8),
         segmentation_type="BINARY",
@@ -93,6 +93,8 @@ def segmentation(pairs: Sequence[Pair], threshold: Threshold, *, series: str, nu
         **geometry(slices),
         **words.equipment(first),
     )
+    state_spacing(found, slices)
+    return found
 
 
 def _stack(attributions: Sequence[Attribution], target: str) -> Float32[np.ndarray, "n h w"]:

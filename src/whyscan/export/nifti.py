@@ -16,6 +16,7 @@ from whyscan.export.dicom import Exported
 from whyscan.export.nifti_space import Space, space_of, volumes, why_nowhere
 from whyscan.records import files
 from whyscan.records.attribution import Attribution
+from whyscan.records.reading import Reading, in_common
 from whyscan.render import colour
 
 RULE = "NaN: this slice was not explained, or not for this target. 0 is a value like any other."
@@ -112,6 +113,7 @@ def describe(
 ) -> dict[str, Any]:
     """What has to be known of a volume to read it."""
     first = slices[0]
+    common, apart = in_common([each.reading for each in slices])
     return {
         "purpose": words.RESEARCH,
         "method": first.method,
@@ -134,15 +136,17 @@ def describe(
             else "columns, rows and slices of the series; millimetres, RAS+ (DICOM's LPS with its first two negated)",
         },
         "slices_of_volume": space.grid.count,
-        "slices": [_slice(each) for each in slices],
+        "reading": list(common),
+        "slices": [_slice(each, said) for each, said in zip(slices, apart, strict=True)],
     }  # fmt: skip
 
 
-def _slice(each: Attribution) -> dict[str, Any]:
+def _slice(each: Attribution, said: Reading) -> dict[str, Any]:
     assert each.place is not None
     return {
         "index": each.place.index,
         "scan": each.scan,
+        "reading": list(said),
         "predicted": each.predicted,
         "probabilities": dict(zip(each.classes, map(float, each.probabilities), strict=True)),
     }

@@ -65,6 +65,7 @@ class Attribution:
         model, model_hash: the classifier's name and the hash of its weights.
         scan, source: the scan's content hash and the name it goes by in the run (never a patient's).
         place: where the scan lies in its volume, for slices of one.
+        reading: what was done to the file's values on the way (window, rescaling, warnings), one sentence each.
     """
 
     method: str
@@ -97,6 +98,7 @@ class Attribution:
     settings: Mapping[str, Any] = field(default_factory=dict)
     heading: str = ""
     place: Place | None = None
+    reading: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.segments is None or self.weights is None):
@@ -290,6 +292,9 @@ def _pack(attributions: Sequence[Attribution]) -> tuple[list[dict[str, Any]], di
             elif item.name == "place":
                 if value is not None:  # absent, so that records without one keep their digest
                     entry[item.name] = value.as_record()
+            elif item.name == "reading":
+                if value:  # absent, for the same reason
+                    entry[item.name] = list(value)
             else:
                 entry[item.name] = dict(value) if isinstance(value, Mapping) else value
         header.append(entry)
@@ -308,6 +313,7 @@ def _unpack(entry: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Attribut
         entry["place"] = Place.from_record(entry["place"])
     for name in ("targets", "classes", "diagnosis"):
         entry[name] = tuple(entry[name])
+    entry["reading"] = tuple(entry.get("reading", ()))  # records of an older make have none
     return Attribution(**entry)
 
 

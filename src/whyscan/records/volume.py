@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from whyscan.errors import BadInput
 from whyscan.records.attribution import Attribution, find
 from whyscan.records.pictures import TILE, shown_at
+from whyscan.records.reading import Reading, in_common
 from whyscan.render import colour, figures, overlay
 from whyscan.render import montage as drawing
 
@@ -34,6 +35,7 @@ class VolumeSummary:
         indices: of the slices that were explained, from 0, in order.
         names: what these slices are called.
         probabilities: (n, k) of each slice.
+        readings: how each slice was read, one sentence each.
     """
 
     volume: str
@@ -44,6 +46,7 @@ class VolumeSummary:
     indices: tuple[int, ...]
     names: tuple[str, ...]
     probabilities: Float64[np.ndarray, "n k"]
+    readings: tuple[Reading, ...]
 
     @property
     def mean(self) -> dict[str, float]:
@@ -80,6 +83,7 @@ class VolumeSummary:
 
     def as_record(self) -> dict[str, Any]:
         """What JSON can hold."""
+        common, apart = in_common(self.readings)
         return {
             "volume": self.volume,
             "plane": self.plane,
@@ -91,9 +95,15 @@ class VolumeSummary:
             "largest": {name: {"probability": p, "slice": index} for name, (p, index) in self.largest.items()},
             "votes": self.votes,
             "rule": RULE,
+            "reading": list(common),
             "slices": [
-                {"index": index, "name": name, "probabilities": dict(zip(self.classes, map(float, row), strict=True))}
-                for index, name, row in zip(self.indices, self.names, self.probabilities, strict=True)
+                {
+                    "index": index,
+                    "name": name,
+                    "reading": list(said),
+                    "probabilities": dict(zip(self.classes, map(float, row), strict=True)),
+                }
+                for index, name, row, said in zip(self.indices, self.names, self.probabilities, apart, strict=True)
             ],
         }
 
@@ -112,6 +122,7 @@ def summarise_volume(attributions: Sequence[Attribution]) -> VolumeSummary:
         first.place.volume, first.place.plane, first.place.source, first.place.count, first.classes,
         tuple(place.index for place in places), tuple(each.source for each in ordered),
         np.stack([each.probabilities for each in ordered]).astype(np.float64),
+        tuple(each.reading for each in ordered),
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def explain_files(
         agree: whether to write the consensus of the methods as well.
 
     Returns:
-        {"scans": [{"source", "predicted", "probability", "files"}], "failed": [{"source", "error"}],
+        {"scans": [{"source", "predicted", "probability", "reading", "files"}], "failed": [{"source", "error"}],
         "empty": [{"source", "reason"}], "volumes": see `write_volumes`}. Slices with hardly any tissue are empty, and
         a scan fails that cannot be read or that the model has no answer to.
 
@@ -134,5 +134,6 @@ def _write(found: Found, scan: Scan, out: Path, stem: str) -> dict[str, Any]:
         "source": scan.source,
         "predicted": first.predicted,
         "probability": first.probability(first.predicted),
+        "reading": list(scan.reading),
         "files": written,
     }
