@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import keras_files
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from whyscan.models.blackbox import black_box
 from whyscan.models.candidates import candidates, logits_as_if
+from whyscan.models.classifier import Classifier
 from whyscan.models.doctor import examine, layer_facts, normalisation_of
 from whyscan.models.load import load
 from whyscan.models.preprocess import CAFFE, IMAGENET, NORMALISATIONS, SYMMETRIC
@@ -75,3 +83,82 @@ def test_the_scaling_is_read_back(normalisation: object) -> None:
     found = normalisation_of(classifier)
     np.testing.assert_allclose([*found.mean, *found.std], [*normalisation.mean, *normalisation.std], atol=1e-6)
     assert found.flip == normalisation.flip
+
+
+EXAMPLE = torch.zeros(1, 3, 64, 64)
+
+
+def keras_file(folder: Path) -> Classifier:
+    return load(keras_files.write(folder / "m.h5", 3))
+
+
+def archive(folder: Path) -> Classifier:
+    return load(keras_files.write(folder / "m.keras", 3))
+
+
+def state_dict(folder: Path, suffix: str = ".pth") -> Classifier:
+    torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), folder / f"m{suffix}")
+    return load(folder / f"m{suffix}", backbone="test_resnet", input_size=64)
+
+
+def checkpoint_file(folder: Path) -> Classifier:
+    return state_dict(folder, ".ckpt")
+
+
+def told_safetensors(folder: Path) -> Classifier:
+    metadata = {"timm_model": "test_resnet", "input": "64 RGB x/127.5-1"}
+    save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), folder / "m.safetensors", metadata)
+    return load(folder / "m.safetensors", input_size=64)
+
+
+def script(folder: Path) -> Classifier:
+    torch.jit.save(torch.jit.trace(Tiny().eval(), EXAMPLE), folder / "m.pt")
+    return load(folder / "m.pt", input_size=64)
+
+
+def exported(folder: Path) -> Classifier:
+    torch.export.save(torch.export.export(Tiny().eval(), (EXAMPLE,)), folder / "m.pt2")
+    return load(folder / "m.pt2", input_size=64)
+
+
+def onnx_file(folder: Path) -> Classifier:
+    pytest.importorskip("onnxruntime")
+    torch.onnx.export(Tiny().eval(), (EXAMPLE,), folder / "m.onnx", dynamo=False)
+    return load(folder / "m.onnx")
+
+
+def module(_folder: Path) -> Classifier:
+    return tiny("auto")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch announces the end of TorchScript and of its older ONNX exporter
+@pytest.mark.parametrize(
+    ("opened", "begins"),
+    [
+        (keras_file, "/255, a guess: "), (archive, "/255, a guess: "), (state_dict, "imagenet, a guess: "),
+        (checkpoint_file, "imagenet, a guess: "), (told_safetensors, "x/127.5-1: the file says so"),
+        (script, "imagenet, a guess: "), (exported, "imagenet, a guess: "), (onnx_file, "imagenet, a guess: "),
+        (module, "imagenet, a guess: "),
+    ],
+)  # fmt: skip
+def test_where_the_scaling_comes_from_is_said_of_every_kind_of_model_and_a_guess_is_called_one(
+    tmp_path: Path, opened: Callable[[Path], Classifier], begins: str
+) -> None:
+    with torch.random.fork_rng():
+        facts = examine(opened(tmp_path))
+    assert facts.scaling_from.startswith(begins) and facts.scaling_from.startswith(facts.scaling)
+    advice = "pass preprocess=" if opened is module else "whyscan doctor MODEL --data DIR"
+    assert "a guess" not in begins or advice in facts.scaling_from
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("opened", [state_dict, script, onnx_file])
+def test_what_was_asked_for_is_no_guess_and_blue_first_is_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[Path], Classifier]
+) -> None:
+    monkeypatch.setitem(globals(), "load", partial(load, preprocess="caffe"))
+    classifier = opened(tmp_path)
+    facts = examine(classifier)
+    assert (facts.scaling, facts.scaling_from) == ("caffe", "caffe: as asked for")
+    pixels = np.random.default_rng(0).random((2, 3, *classifier.input_size), np.float32)
+    np.testing.assert_allclose(logits_as_if(classifier, pixels, CAFFE), classifier.logits(pixels), rtol=1e-4, atol=1e-4)

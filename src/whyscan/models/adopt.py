@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from whyscan.errors import BadModel
-from whyscan.models.preprocess import IMAGENET, NORMALISATIONS, UNIT, Normalisation
+from whyscan.models.preprocess import NORMALISATIONS, Normalisation, find_normalisation, name_of
 
 FROM_OUTSIDE = (
     "explain it from outside: in Python whyscan.black_box of a function that runs it, from the shell the URL of a "
@@ -20,38 +22,40 @@ FROM_OUTSIDE = (
 LIMIT = 8 * 2**30
 """The largest model file that is read, in bytes."""
 
-_RAW = Normalisation((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
-_CAFFE = Normalisation((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
-_NAMES = {**NORMALISATIONS, "/255": UNIT, "0..255": _RAW, "caffe": _CAFFE}
+CHECK = "check with `whyscan doctor MODEL --data DIR`"
 
 
-def scaling(preprocess: str | Normalisation, default: Normalisation = IMAGENET) -> Normalisation:
-    """The normalisation by its name, or the default for "auto".
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How pixels are scaled for a model, and the sentence that says where that comes from."""
 
-    "caffe" also wants blue, green, red: see `Flip`.
+    normal: Normalisation
+    said: str
+
+    def facts(self) -> dict[str, Any]:
+        """For `Classifier.about`. The name is that with which the model can be opened in this way again."""
+        normal, name = self.normal, name_of(self.normal)
+        again = {"preprocess_name": name} if name in NORMALISATIONS else {}
+        return {
+            "preprocess": self.said, **again, "mean": list(normal.mean), "std": list(normal.std), "bgr": normal.flip,
+        }  # fmt: skip
+
+
+def scaling(preprocess: str | Normalisation, auto: Scaling) -> Scaling:
+    """What was asked for, or for "auto" what the adapter found.
 
     Raises:
         BadModel: no such name.
     """
-    if isinstance(preprocess, Normalisation):
-        return preprocess
     if preprocess == "auto":
-        return default
-    if preprocess not in _NAMES:
-        raise BadModel(f"preprocess {preprocess!r}", f"auto or one of {', '.join(_NAMES)}", "name one of these")
-    return _NAMES[preprocess]
+        return auto
+    asked = preprocess if isinstance(preprocess, Normalisation) else find_normalisation(preprocess)
+    return Scaling(asked, f"{name_of(asked)}: as asked for")
 
 
-def blue_first(preprocess: str | Normalisation) -> bool:
-    """Whether the network wants blue, green, red."""
-    return preprocess == "caffe" or bool(getattr(preprocess, "flip", False))
-
-
-class Flip(nn.Module):
-    """RGB -> BGR."""
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.flip(1)
+def guess(normal: Normalisation, because: str) -> Scaling:
+    """A scaling of which the file says nothing."""
+    return Scaling(normal, f"{name_of(normal)}, a guess: the file does not say, and {because}; {CHECK}")
 
 
 class Grey(nn.Module):

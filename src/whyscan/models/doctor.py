@@ -177,10 +177,13 @@ def _reason(classifier: Classifier) -> str:
 def _head(classifier: Classifier) -> str:
     answer = str(classifier.about.get("answer", ""))
     k = len(classifier.classes)
+    last = {"softmax": f"softmax over {k}", "logsoftmax": f"log-softmax over {k}"}.get(answer, "")
     if isinstance(classifier.network, TwoClass):
         return "one sigmoid output, taken as two classes; its logit is used"
-    if answer == "softmax":
-        return f"softmax over {k}; the logits before it are used"
+    if last and classifier.white_box:
+        return f"{last}; the logits before it are used"
+    if last:
+        return f"{last}; {'its logarithm stands' if answer == 'softmax' else 'it stands'} for logits"
     if not classifier.white_box:
         return f"{k} scores; their logarithm stands for logits where they are probabilities"
     return f"{k} logits"

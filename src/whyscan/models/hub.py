@@ -15,7 +15,7 @@ from typing import Any
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
-from whyscan.models.adopt import blue_first, names, scaling, square
+from whyscan.models.adopt import Scaling, names, scaling, square
 from whyscan.models.backbones import ARGUMENTS, HUBS, Backbone, timm_library
 from whyscan.models.classifier import Classifier
 from whyscan.models.preprocess import IMAGENET, Normalisation, name_of
@@ -78,19 +78,19 @@ def open_hub(
     fitted = fitting(skeleton_of(found.entry), tensors)
     width = fitted.width(found.weights)
     own = found.classes if found.classes is not None and len(found.classes) == width else imagenet_names(width)
-    normal = scaling(preprocess, found.entry.normalisation)
+    own_scaling = found.entry.normalisation
+    scaled = scaling(preprocess, Scaling(own_scaling, f"{name_of(own_scaling)}: its config.json says so"))
     side = found.entry.input_size
     made = assembled(
-        fitted, names(classes or own, width, found.name), square(input_size or side), normal,
-        flip=blue_first(preprocess), fit=fit, name=name or short(found.name),
+        fitted, names(classes or own, width, found.name), square(input_size or side), scaled,
+        fit=fit, name=name or short(found.name),
         origin=found.weights, backbone=found.entry.architecture,
     )  # fmt: skip
-    said = f"{name_of(normal)}: {'its config.json says so' if preprocess == 'auto' else 'asked for'}"
     from_ = (
         {} if classes or own is None else {"classes_from": "its config.json" if own is found.classes else "ImageNet"}
     )
     files = {FILES: (found.weights, found.config)}
-    return replace(made, about={**made.about, "hub": found.name, "preprocess": said, **from_, **files})
+    return replace(made, about={**made.about, "hub": found.name, **from_, **files})
 
 
 def short(model: str) -> str:

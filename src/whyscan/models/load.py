@@ -11,6 +11,7 @@ from torch import nn
 from whyscan.checks import one_of
 from whyscan.errors import BadInput, BadModel
 from whyscan.models import checkpoint
+from whyscan.models.adopt import Scaling, scaling
 from whyscan.models.backbones import HUBS
 from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
@@ -23,6 +24,7 @@ from whyscan.models.preprocess import IMAGENET, Normalisation, find_normalisatio
 from whyscan.records.geometry import Fit
 
 Size = int | tuple[int, int]
+_UNSAID = "imagenet, a guess: a module does not say how its pixels are scaled; pass preprocess=... if otherwise"
 
 ADDRESSES = ("http://", "https://")
 """How the address of a service begins."""
@@ -117,9 +119,9 @@ def _of_any_kind(
         if names is None or input_size is None:
             mend = 'pass both: classes=["no tumour", "tumour"], input_size=224'
             raise BadModel("a module without class names or input size", "both", mend)
-        normal = _normalisation(preprocess)
+        scaled = scaling(preprocess, Scaling(IMAGENET, _UNSAID))
         answers = "logit" if scores == "auto" else scores
-        return open_module(model, names, _square(input_size), normal, fit=fit, name=name or "model", scores=answers)
+        return open_module(model, names, _square(input_size), scaled, fit=fit, name=name or "model", scores=answers)
     if callable(model) or is_service(model):
         return _asked(model, names, input_size, preprocess, fit, name, scores, service)
     if is_hub(model):
@@ -215,12 +217,6 @@ def _asked(
     from whyscan.models.http_box import http_box
 
     return http_box(str(model), names, size, scores=answers, name=name, fit=fit, **service)
-
-
-def _normalisation(preprocess: str | Normalisation) -> Normalisation:
-    if isinstance(preprocess, Normalisation):
-        return preprocess
-    return IMAGENET if preprocess == "auto" else find_normalisation(preprocess)
 
 
 def _square(size: Size) -> tuple[int, int]:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
+from whyscan.models.adopt import Scaling
 from whyscan.models.blackbox import Answers, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.models.modes import evaluating
-from whyscan.models.preprocess import Normalisation
 from whyscan.records.geometry import Fit
 
 
@@ -23,7 +23,7 @@ def open_module(
     module: nn.Module,
     classes: Sequence[str] | None,
     size: tuple[int, int],
-    normal: Normalisation,
+    scaled: Scaling,
     *,
     fit: Fit = "stretch",
     name: str = "model",
@@ -40,6 +40,7 @@ def open_module(
     """
     if scores not in ("logit", "probability"):
         raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
+    normal = scaled.normal
     network: nn.Module = Network(module, nn.Identity(), normal.mean, normal.std, normal.flip)
     answers = _probe(network, size)
     width = answers.shape[1]
@@ -61,7 +62,7 @@ def open_module(
         network = TwoClass(network)
     return Classifier(
         name, tuple(classes), size, network, find_layers(network, size), fit=fit, hash=weights.digest(network),
-        about={"framework": "pytorch", "architecture": type(module).__name__},
+        about={"framework": "pytorch", "architecture": type(module).__name__, **scaled.facts()},
     )  # fmt: skip
 
 

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from whyscan.errors import BadModel
-from whyscan.models.adopt import blue_first, names, probe, scaling, square
+from whyscan.models.adopt import names, probe, scaling, square
 from whyscan.models.blackbox import black_box, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, Pixels, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.models.onnx_check import onnx_packages, read_onnx
-from whyscan.models.onnx_graph import convert
+from whyscan.models.onnx_graph import convert, last_step
 from whyscan.models.onnx_ops import UnknownOperator
+from whyscan.models.onnx_pixels import usual_scaling
 from whyscan.models.preprocess import Normalisation
 from whyscan.records.geometry import Fit
 
@@ -29,9 +30,17 @@ AGREES = 1e-4
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What the graph takes: its input's name, its layout, (height, width) and whether it takes one image at a time."""
+    """What the graph takes.
+
+    Attributes:
+        name: of its input.
+        channels: 3, or 1: then it is given the mean of the three.
+        size: (height, width).
+        one_image: whether it takes one image at a time.
+    """
 
     name: str
+    channels: int
     layout: Literal["nchw", "nhwc"]
     size: tuple[int, int]
     one_image: bool
@@ -56,7 +65,8 @@ def open_onnx(
         path: the file. It must hold all its tensors.
         classes: class names in the order of the output; "class 0" and so on by default.
         input_size: pixels a side, or (height, width); needed where the file leaves its input's size open.
-        preprocess: "imagenet" ("auto"), "/255", "x/127.5-1", "caffe", "0..255".
+        preprocess: "/255", "x/127.5-1", "imagenet", "caffe", "0..255", or "auto", which is mostly a guess: see
+            `usual_scaling`. `about["preprocess"]` says so.
         fit: how scans are brought to that size.
         name: what it is called in tables; the file's name by default.
         scores: what the output is; "auto" looks at the last operator and at an answer.
@@ -68,8 +78,8 @@ def open_onnx(
     path = Path(path)
     model, content = read_onnx(path)
     form = _form(model, path, square(input_size) if input_size is not None else None)
-    normal, flip = scaling(preprocess), blue_first(preprocess)
-    ask = _session(content, form, normal, flip, path)
+    scaled = scaling(preprocess, usual_scaling(model, form.name, form.layout, form.channels))
+    ask = _session(content, form, scaled.normal, path)
     pixels = probe(form.size).numpy()
     answers = ask(pixels)
     if answers.ndim != 2 or len(answers) != 2 or answers.shape[1] < 1 or not np.isfinite(answers).all():
@@ -82,13 +92,13 @@ def open_onnx(
     about = {
         "framework": "onnx", "architecture": model.graph.name,
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
-        "layout": form.layout, "mean": list(normal.mean), "std": list(normal.std), "bgr": flip, "scores": kind,
+        "layout": form.layout, "channels": form.channels, **scaled.facts(), "answer": last_step(model), "scores": kind,
         "origin": path.name, "file_sha256": sha,
     }  # fmt: skip
     shown = name or path.stem
     box = black_box(ask, labels, form.size, name=shown, scores=kind, hash=sha, fit=fit)
     try:
-        white, difference = _white(model, form, normal, flip, box, pixels)
+        white, difference = _white(model, form, scaled.normal, box, pixels)
     except (UnknownOperator, BadModel) as error:
         return dataclasses.replace(box, about=about | {"white box": f"no: {error}"})
     layers = find_layers(white, form.size)
@@ -96,17 +106,15 @@ def open_onnx(
     return Classifier(shown, labels, form.size, white, layers, fit, sha, about)
 
 
-def _white(
-    model: Any, form: Form, normal: Normalisation, flip: bool, box: Classifier, pixels: Pixels
-) -> tuple[nn.Module, float]:
+def _white(model: Any, form: Form, normal: Normalisation, box: Classifier, pixels: Pixels) -> tuple[nn.Module, float]:
     """The converted network with logits, and how far its probabilities or logits are from onnxruntime's."""
     graph, last = convert(model, one_image=form.one_image)
     if next(graph.parameters(), None) is None:
         raise UnknownOperator("it has no convolution and no linear layer")
     if last == "Sigmoid" and len(box.classes) > 2:
         raise UnknownOperator("a sigmoid for each of several classes, which do not exclude each other")
-    graph.before = (*((_turned,) if flip else ()), *((_last,) if form.layout == "nhwc" else ()))
-    network: nn.Module = Network(graph, nn.Identity(), normal.mean, normal.std).eval()
+    graph.before = (*((_grey,) if form.channels == 1 else ()), *((_last,) if form.layout == "nhwc" else ()))
+    network: nn.Module = Network(graph, nn.Identity(), normal.mean, normal.std, normal.flip).eval()
     try:
         with torch.inference_mode():
             width = network(torch.from_numpy(pixels)).shape[-1]
@@ -132,8 +140,8 @@ def _white(
     return network, difference
 
 
-def _turned(x: Tensor) -> Tensor:
-    return x.flip(1)
+def _grey(x: Tensor) -> Tensor:
+    return x.mean(1, keepdim=True)
 
 
 def _last(x: Tensor) -> Tensor:
@@ -142,7 +150,7 @@ def _last(x: Tensor) -> Tensor:
 
 def _kind(model: Any, answers: np.ndarray) -> Literal["logit", "probability"]:
     """A last softmax or sigmoid tells; else whether every row is one of probabilities."""
-    if model.graph.node[-1].op_type in ("Softmax", "Sigmoid"):
+    if last_step(model) in ("softmax", "sigmoid"):
         return "probability"
     return "probability" if looks_like_probabilities(np.asarray(answers, np.float32)) else "logit"
 
@@ -155,13 +163,14 @@ def _form(model: Any, path: Path, size: tuple[int, int] | None) -> Form:
     if len(sides) != 4 or inputs[0].type.tensor_type.elem_type != 1 or not model.graph.output:
         raise BadModel(
             f"{path} takes {len(inputs)} inputs, the first of shape {sides}",
-            "one float32 image (n, 3, h, w) or (n, h, w, 3)",
+            "one float32 image (n, 3, h, w) or (n, h, w, 3), or of one channel",
             "export it with one image as its input",
         )  # fmt: skip
     last = sides[3] in (1, 3) and sides[1] not in (1, 3)
     channels, height, width = (sides[3], sides[1], sides[2]) if last else (sides[1], sides[2], sides[3])
-    if channels != 3:
-        raise BadModel(f"{path} takes {channels} channels", "3", "export it for three channels")
+    if channels not in (1, 3):
+        came = f"{path} takes {channels or 'any number of'} channels"
+        raise BadModel(came, "3, or 1 for grey images", "export it for three channels or one")
     fixed = (int(height or (size[0] if size else 0)), int(width or (size[1] if size else 0)))
     if 0 in fixed:
         raise BadModel(
@@ -171,12 +180,10 @@ def _form(model: Any, path: Path, size: tuple[int, int] | None) -> Form:
         raise BadModel(f"input_size {size}", f"{fixed}, which the file fixes", "leave input_size (--input-size) out")
     if max(fixed) > 4096 or (sides[0] or 1) != 1:
         raise BadModel(f"{path} takes {sides}", "one image or any number, at most 4096 a side", "export it again")
-    return Form(inputs[0].name, "nhwc" if last else "nchw", fixed, sides[0] == 1)
+    return Form(inputs[0].name, channels, "nhwc" if last else "nchw", fixed, sides[0] == 1)
 
 
-def _session(
-    content: bytes, form: Form, normal: Normalisation, flip: bool, path: Path
-) -> Callable[[Pixels], np.ndarray]:
+def _session(content: bytes, form: Form, normal: Normalisation, path: Path) -> Callable[[Pixels], np.ndarray]:
     """pixels in [0, 1] -> what onnxruntime answers; from the bytes, so that no path leads out of the file."""
     _, ort = onnx_packages()
     options = ort.SessionOptions()
@@ -187,11 +194,10 @@ def _session(
     except Exception as error:  # onnxruntime's classes derive from Exception directly
         raise BadModel(f"{path} is refused by onnxruntime ({' '.join(str(error).split())[:200]})", "a valid ONNX model",
                        "export it again") from error  # fmt: skip
-    mean, std = (np.asarray(each, np.float32).reshape(1, 3, 1, 1) for each in (normal.mean, normal.std))
 
     def ask(pixels: Pixels) -> np.ndarray:
-        x = (pixels - mean) / std
-        x = x[:, ::-1] if flip else x
+        x = normal.apply(pixels)
+        x = x.mean(1, keepdims=True) if form.channels == 1 else x
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1) if form.layout == "nhwc" else x, np.float32)
         parts = [x[i : i + 1] for i in range(len(x))] if form.one_image else [x]
         try:

@@ -108,6 +108,12 @@ def _folded(module: nn.Module, node: Node) -> Tensor:
     return out.detach()
 
 
+def last_step(model: Any) -> str:
+    """What the answer's last step is, in lower case, where it is one of those that are left out; else ""."""
+    _, (kind, _) = _without_last(list(model.graph.node), model.graph.output[0].name)
+    return kind.lower()
+
+
 def _without_last(nodes: list[Any], given: str) -> tuple[list[Any], tuple[str, str]]:
     """The nodes before a last softmax or sigmoid, with its kind and the name of what it was given."""
     makers = {name: node for node in nodes for name in node.output}

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from whyscan.errors import BadModel
-from whyscan.models.adopt import blue_first, names, probe, readable, scaling, square
+from whyscan.models.adopt import guess, names, probe, readable, scaling, square
 from whyscan.models.blackbox import black_box, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Pixels
 from whyscan.models.exported import read_exported
-from whyscan.models.preprocess import Normalisation
+from whyscan.models.preprocess import IMAGENET, Normalisation
 from whyscan.models.script_ops import refused
 from whyscan.records.geometry import Fit
 
@@ -55,7 +55,7 @@ def open_script(
         path: the file; which of the two it is, its contents tell.
         classes: class names in the order of the output; "class 0" and so on by default.
         input_size: pixels a side, or (height, width).
-        preprocess: "imagenet" ("auto"), "/255", "x/127.5-1", "caffe", "0..255".
+        preprocess: "/255", "x/127.5-1", "imagenet", "caffe", "0..255", or "auto": "imagenet", which is a guess.
         fit: how scans are brought to that size.
         name: what it is called in tables; the file's name by default.
         scores: what it answers with; "auto" looks at its answers.
@@ -69,8 +69,8 @@ def open_script(
     exported = any(key.endswith("models/model.json") for key in entries)
     size = square(input_size)
     module: Callable[[Tensor], Any] = read_exported(entries, path) if exported else _scripted(entries, path, size)
-    normal = scaling(preprocess)
-    ask = _asked(module, normal, blue_first(preprocess), path)
+    scaled = scaling(preprocess, guess(IMAGENET, "most networks of PyTorch begin from weights trained with it"))
+    ask = _asked(module, scaled.normal, path)
     answers = ask(probe(size).numpy())
     if answers.ndim != 2 or len(answers) != 2 or not np.isfinite(answers).all():
         raise BadModel(f"{path} answered two images with {answers.shape}", "finite scores (2, k)", _TRACE)
@@ -79,8 +79,8 @@ def open_script(
     labels = names(classes, answers.shape[1], path.name)
     box = black_box(ask, labels, size, name=name or path.stem, scores=kind, hash=sha, fit=fit)
     about = {
-        "framework": "torch.export" if exported else "torchscript", "mean": list(normal.mean), "std": list(normal.std),
-        "scores": kind, "origin": path.name, "file_sha256": sha,
+        "framework": "torch.export" if exported else "torchscript", **scaled.facts(), "scores": kind,
+        "origin": path.name, "file_sha256": sha,
         "white box": "no: a program has no layers to look into",
     }  # fmt: skip
     return Classifier(box.name, box.classes, size, box.network, (), fit=fit, hash=sha, about=about, white_box=False)
@@ -170,11 +170,7 @@ def _kinds(block: Any) -> Iterator[str]:
             yield from _kinds(inner)
 
 
-def _asked(
-    module: Callable[[Tensor], Any], normal: Normalisation, flip: bool, path: Path
-) -> Callable[[Pixels], np.ndarray]:
-    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (normal.mean, normal.std))
-
+def _asked(module: Callable[[Tensor], Any], normal: Normalisation, path: Path) -> Callable[[Pixels], np.ndarray]:
     def once(x: Tensor) -> Tensor:
         out = module(x)
         if not isinstance(out, Tensor):
@@ -182,8 +178,7 @@ def _asked(
         return out
 
     def ask(pixels: Pixels) -> np.ndarray:
-        x = (torch.from_numpy(pixels) - mean) / std
-        x = x.flip(1) if flip else x
+        x = normal.apply(torch.from_numpy(pixels))
         try:
             with torch.inference_mode():
                 try:

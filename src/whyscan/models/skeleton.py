@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from whyscan.errors import BadModel
 from whyscan.models import torchvision_shim, weights
-from whyscan.models.adopt import Flip, Grey
+from whyscan.models.adopt import Grey, Scaling
 from whyscan.models.backbones import Backbone, find_backbone, timm_library
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
@@ -141,9 +141,8 @@ def assembled(
     fit_of: Fitting,
     classes: Sequence[str],
     input_size: tuple[int, int],
-    normal: Normalisation,
+    scaled: Scaling,
     *,
-    flip: bool,
     fit: Fit,
     name: str,
     origin: Path,
@@ -164,23 +163,22 @@ def assembled(
                        "a network that can be built", "name another backbone") from error  # fmt: skip
     tensors = {key: value.float() if value.is_floating_point() else value for key, value in fit_of.tensors.items()}
     weights.put(trunk, tensors, str(origin), ignore=())
-    before: list[nn.Module] = [Flip()] if flip else []
-    before += [Grey()] if channels == 1 else []
-    inner = nn.Sequential(*before, trunk) if before else trunk
-    network: nn.Module = Network(inner, nn.Identity(), normal.mean, normal.std)
+    inner = nn.Sequential(Grey(), trunk) if channels == 1 else trunk
+    normal = scaled.normal
+    network: nn.Module = Network(inner, nn.Identity(), normal.mean, normal.std, normal.flip)
     if width == 1:
         network = TwoClass(network)
     network.eval()
     try:
         timm_name = skeleton.architecture if skeleton.library == "timm" else ""
-        layers = find_layers(network, input_size, "" if before or width == 1 else timm_name)
+        layers = find_layers(network, input_size, "" if channels == 1 or width == 1 else timm_name)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise BadModel(f"{skeleton.architecture} failed on {input_size[0]} x {input_size[1]} pixels ({error})",
                        "a size that it can take", "leave input_size (--input-size) out") from error  # fmt: skip
     about = {
         "framework": "pytorch", "library": skeleton.library, "architecture": skeleton.architecture,
-        "backbone": backbone, "mean": list(normal.mean), "std": list(normal.std), "channels": channels,
-        "bgr": flip, "origin": origin.name, "file_sha256": files.sha256(origin), "ignored": list(fit_of.ignored[:20]),
+        "backbone": backbone, **scaled.facts(), "channels": channels, "origin": origin.name,
+        "file_sha256": files.sha256(origin), "ignored": list(fit_of.ignored[:20]),
     }  # fmt: skip
     return Classifier(name, tuple(classes), input_size, network, layers, fit, weights.digest(network), about)
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from whyscan.errors import BadModel
 from whyscan.models import weights
-from whyscan.models.adopt import blue_first, names, readable, scaling, square
+from whyscan.models.adopt import Scaling, guess, names, readable, scaling, square
 from whyscan.models.classifier import Classifier
-from whyscan.models.preprocess import Normalisation, stated
+from whyscan.models.preprocess import Normalisation, name_of, stated
 from whyscan.models.skeleton import Skeleton, assembled, fitting, skeletons
 from whyscan.records.geometry import Fit
 
@@ -69,20 +69,26 @@ def open_weights(
     best = max(options, key=lambda option: option.matched)
     file_says = stated(metadata, path)
     skeleton: Skeleton = best.skeleton
-    normal = scaling(preprocess, file_says or skeleton.normalisation)
+    auto = Scaling(file_says, f"{name_of(file_says)}: the file says so") if file_says else _usual(skeleton)
     size = square(input_size or skeleton.input_size)
     width = best.width(path)
     return assembled(
         best,
         names(classes, width, path.name),
         size,
-        normal,
-        flip=blue_first(preprocess),
+        scaling(preprocess, auto),
         fit=fit,
         name=name or path.stem,
         origin=path,
         backbone=backbone,
     )
+
+
+def _usual(skeleton: Skeleton) -> Scaling:
+    if skeleton.library == "monai":
+        return guess(skeleton.normalisation, "MONAI's own bundles scale pixels to [0, 1]")
+    published = f"the published weights of {skeleton.architecture} were trained with it"
+    return guess(skeleton.normalisation, f"{published} (yours may not have been)")
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
