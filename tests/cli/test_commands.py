@@ -7,13 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from whyscan.cli.commands import COMMANDS
 from whyscan.cli.main import app
+from whyscan.errors import BadInput
 
 runner = CliRunner()
 
@@ -107,3 +112,46 @@ def test_an_audit_of_names_that_are_not_utf8_ends_well(phantoms: Path, tmp_path:
     assert found["name"] == "se\\udcf1al"
     assert [each["path"] for each in found["unreadable"]] == ["Training/glioma/\\udcfe.png"]
     assert "Training/glioma/\\udcff.png," in (tmp_path / "run" / "splits.csv").read_text()
+
+
+def test_the_doctor_asks_a_service_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            keys.append(self.headers["Authorization"])
+            rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
+            content = json.dumps({"predictions": [[0.25, 0.75]] * len(rows)}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MODEL_KEY", "Bearer s3cret")
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/predict"
+        told = ["--classes", "a,b", "--input-size", "8", "--protocol", "tf-serving"]
+        key = ["--header-from-env", "Authorization=MODEL_KEY"]
+        result = runner.invoke(app, ["doctor", url, *told, *key, "--out", str(tmp_path), "--json"])
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["model"]
+    assert found["name"] == "127.0.0.1" and found["blank_answer"] == pytest.approx([0.25, 0.75], abs=1e-4)
+    assert set(keys) == {"Bearer s3cret"}
+    assert "s3cret" not in result.output + "".join(path.read_text() for path in tmp_path.iterdir())
+
+
+def test_an_error_of_a_file_names_the_shells_option_and_has_no_double_dot(tmp_path: Path) -> None:
+    save_file({"fc.weight": torch.zeros(2, 3)}, tmp_path / "r.safetensors")
+    result = runner.invoke(app, ["doctor", str(tmp_path / "r.safetensors")])
+    assert result.exit_code == 2 and "(--backbone resnet50;" in result.stderr and ".." not in result.stderr
+    result = runner.invoke(app, ["doctor", "http://127.0.0.1:9/predict"])
+    assert result.exit_code == 2 and "(--classes a,b)" in result.stderr and ".." not in result.stderr
+    assert str(BadInput("x...", "y", "z.")) == "x... Expected: y. To mend it: z."

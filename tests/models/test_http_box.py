@@ -14,6 +14,7 @@ import pytest
 
 from whyscan.errors import BadInput, BadModel
 from whyscan.models.http_box import http_box
+from whyscan.models.load import load
 
 Serve = Callable[[Callable[[Any, bytes], None]], str]
 PIXELS = np.linspace(0, 1, 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
@@ -114,8 +115,39 @@ def test_errors_are_named(serve: Serve) -> None:
         box.predict(PIXELS)
     with pytest.raises(BadModel, match="cannot be asked"):
         http_box("http://127.0.0.1:9/", ["a", "b"], (4, 5), timeout=2).predict(PIXELS)
-    for url in ("file:///etc/passwd", "ftp://host/x", "host"):
+    for url in ("file:///etc/passwd", "ftp://host/x", "host", "http://host:port/", "http://["):
         with pytest.raises(BadInput, match="url"):
             http_box(url, ["a", "b"], 4)
     with pytest.raises(BadInput, match="is not set"):
         http_box("http://host", ["a", "b"], 4, headers_from_env={"X": "WHYSCAN_NO_SUCH_VARIABLE"})
+
+
+def test_a_key_is_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for broken in ("s3cret\n", "s3cret\r\nX: y", "s3cret\u2026"):
+        monkeypatch.setenv("MODEL_KEY", broken)
+        with pytest.raises(BadInput, match="one line of plain text") as error:
+            http_box("http://host", ["a", "b"], 4, headers_from_env={"Authorization": "MODEL_KEY"})
+        assert "s3cret" not in str(error.value)
+    for url, headers in (("http://host", {"X": "s3cret"}), ("http://me:s3cret@host", {}), ("http://a:s3cret@b:c/", {})):
+        with pytest.raises(BadInput) as error:
+            http_box(url, ["a", "b"], 4, headers_from_env=headers)
+        assert "s3cret" not in str(error.value)
+    with pytest.raises(BadInput, match="header"):
+        http_box("http://host", ["a", "b"], 4, headers_from_env={"X y": "PATH"})
+
+
+def test_the_one_door_passes_the_key_and_the_protocol_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str] = []
+
+    def answer(handler: Any, body: bytes) -> None:
+        keys.append(handler.headers["Authorization"])
+        given = np.array(json.loads(body)["instances"]).transpose(0, 3, 1, 2)
+        reply(handler, json.dumps({"predictions": scores(given).tolist()}).encode())
+
+    monkeypatch.setenv("MODEL_KEY", "Bearer x")
+    told: dict[str, Any] = {"protocol": "tf-serving", "headers_from_env": {"Authorization": "MODEL_KEY"}}
+    box = load(serve(answer), classes=["a", "b"], input_size=(4, 5), **told)
+    assert np.allclose(box.predict(PIXELS), scores(PIXELS), atol=1e-6) and set(keys) == {"Bearer x"}
+    for key, value in told.items():
+        with pytest.raises(BadInput, match=f"{key} of a model that is no service"):
+            load("model.onnx", **{key: value})

@@ -85,14 +85,14 @@ def http_box(
 
 def _parts(url: str) -> urllib.parse.SplitResult:
     """Raises BadInput for what is no address, or holds a user and a password, which would come up in errors."""
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise BadInput("url with a user or password", "an address without", "give them as a header: headers_from_env "
+                       "(--header-from-env Authorization=VARIABLE)")  # fmt: skip
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:  # a port that is no number, brackets that do not close
-        usable, parts = False, urllib.parse.urlsplit("")
-    if parts.username is not None or parts.password is not None:
-        raise BadInput("url with a user or password", "an address without", "give them as a header: headers_from_env "
-                       "(--header-from-env Authorization=VARIABLE)")  # fmt: skip
+        usable = False
     if not usable:
         raise BadInput(f"url {url!r}", "http://HOST/PATH or https://HOST/PATH", "give the whole address")
     return parts
