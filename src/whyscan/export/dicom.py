@@ -77,7 +77,10 @@ def write_dicom(
     objects: Sequence[str] | None = None,
     threshold: Threshold | None = None,
 ) -> Exported:
-    """As `export_dicom`; also says what was left out and why, where `objects` did not name it."""
+    """As `export_dicom`; also says what was left out and why.
+
+    A map or segmentation that is asked for by name is refused only where no scan at all can have it.
+    """
     highdicom()
     check_objects(objects or ())
     pairs = pair(attributions, slices_of([Path(source) for source in sources]))

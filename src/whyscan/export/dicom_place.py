@@ -28,7 +28,7 @@ def key(attribution: Attribution, source: Slice | None) -> Any:
 
 
 def called(attribution: Attribution, source: Slice | None, *, digits: int = 1) -> str:
-    """ "slice 12", as `--slices` and `--frame` take it; of an image that stands alone the name that it is read by."""
+    """A slice's number as `--slices` and `--frame` take it ("slice 12"); of an image that stands alone, its name."""
     place = attribution.place
     if place is not None and place.count > 1:
         return f"slice {place.index:0{digits}d}"
