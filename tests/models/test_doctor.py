@@ -106,7 +106,7 @@ def checkpoint_file(folder: Path) -> Classifier:
 
 
 def told_safetensors(folder: Path) -> Classifier:
-    metadata = {"timm_model": "test_resnet", "input": "64 RGB x/127.5-1"}
+    metadata = {"timm_model": "test_resnet", "input": "64 RGB imagenet"}
     save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), folder / "m.safetensors", metadata)
     return load(folder / "m.safetensors", input_size=64)
 
@@ -135,8 +135,8 @@ def module(_folder: Path) -> Classifier:
 @pytest.mark.parametrize(
     ("opened", "begins"),
     [
-        (keras_file, "/255, a guess: "), (archive, "/255, a guess: "), (state_dict, "imagenet, a guess: "),
-        (checkpoint_file, "imagenet, a guess: "), (told_safetensors, "x/127.5-1: the file says so"),
+        (keras_file, "/255, a guess: "), (archive, "/255, a guess: "), (state_dict, "x/127.5-1, a guess: "),
+        (checkpoint_file, "x/127.5-1, a guess: "), (told_safetensors, "imagenet: the file says so"),
         (script, "imagenet, a guess: "), (exported, "imagenet, a guess: "), (onnx_file, "imagenet, a guess: "),
         (module, "imagenet, a guess: "),
     ],
@@ -161,6 +161,4 @@ def test_what_was_asked_for_is_no_guess_and_blue_first_is_read_back(
     facts = examine(classifier)
     assert (facts.scaling, facts.scaling_from) == ("caffe", "caffe: as asked for")
     pixels = np.random.default_rng(0).random((2, 3, *classifier.input_size), np.float32)
-    np.testing.assert_allclose(
-        logits_as_if(classifier, pixels, CAFFE), classifier.logits(pixels), rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(logits_as_if(classifier, pixels, CAFFE), classifier.logits(pixels), rtol=1e-4, atol=1e-4)

@@ -106,9 +106,7 @@ def open_onnx(
     return Classifier(shown, labels, form.size, white, layers, fit, sha, about)
 
 
-def _white(
-    model: Any, form: Form, normal: Normalisation, box: Classifier, pixels: Pixels
-) -> tuple[nn.Module, float]:
+def _white(model: Any, form: Form, normal: Normalisation, box: Classifier, pixels: Pixels) -> tuple[nn.Module, float]:
     """The converted network with logits, and how far its probabilities or logits are from onnxruntime's."""
     graph, last = convert(model, one_image=form.one_image)
     if next(graph.parameters(), None) is None:
@@ -194,6 +192,7 @@ def _session(content: bytes, form: Form, normal: Normalisation, path: Path) -> C
     except Exception as error:  # onnxruntime's classes derive from Exception directly
         raise BadModel(f"{path} is refused by onnxruntime ({' '.join(str(error).split())[:200]})", "a valid ONNX model",
                        "export it again") from error  # fmt: skip
+
     def ask(pixels: Pixels) -> np.ndarray:
         x = normal.apply(pixels)
         x = x.mean(1, keepdims=True) if form.channels == 1 else x
