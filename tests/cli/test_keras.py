@@ -122,7 +122,7 @@ def check_series(model: Path, series: Path, out: Path, chosen: Sequence[object],
         "map": 4, "capture": 4 * slices, "seg": 1, "report": 1,
     }  # fmt: skip
     source = pydicom.dcmread(next(series.glob("*.dcm")))
-    assert str(source.PatientName) not in said and all(str(path) in said for path in sum(files.values(), []))
+    assert str(source.PatientName) not in said and all(str(path) in said for found in files.values() for path in found)
     names = {"map": "Parametric Map", "capture": "Secondary Capture Image", "seg": "Segmentation",
              "report": "Comprehensive"}  # fmt: skip
     for kind, found in files.items():

@@ -10,7 +10,7 @@ CANARY = "Canarybird^Tweety"
 
 
 def write_slice(path: Path, number: int, *, seed: int = 0, **changed: object) -> Path:
-    """One MR slice of 40 x 32 pixels, 2 mm above the one before; noise. `changed` sets attributes, None deletes them."""
+    """One MR slice of 40 x 32 pixels, 2 mm above the one before. `changed` sets attributes, None deletes them."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 

@@ -79,7 +79,8 @@ def open_script(
     labels = names(classes, answers.shape[1], path.name)
     box = black_box(ask, labels, size, name=name or path.stem, scores=kind, hash=sha, fit=fit)
     about = {
-        "framework": "torch.export" if exported else "torchscript", **scaled.facts(), "scores": kind, "origin": path.name, "file_sha256": sha,
+        "framework": "torch.export" if exported else "torchscript", **scaled.facts(), "scores": kind,
+        "origin": path.name, "file_sha256": sha,
         "white box": "no: a program has no layers to look into",
     }  # fmt: skip
     return Classifier(box.name, box.classes, size, box.network, (), fit=fit, hash=sha, about=about, white_box=False)

@@ -177,7 +177,8 @@ def assembled(
                        "a size that it can take", "leave input_size out") from error  # fmt: skip
     about = {
         "framework": "pytorch", "library": skeleton.library, "architecture": skeleton.architecture,
-        "backbone": backbone, **scaled.facts(), "channels": channels, "origin": origin.name, "file_sha256": files.sha256(origin), "ignored": list(fit_of.ignored[:20]),
+        "backbone": backbone, **scaled.facts(), "channels": channels, "origin": origin.name,
+        "file_sha256": files.sha256(origin), "ignored": list(fit_of.ignored[:20]),
     }  # fmt: skip
     return Classifier(name, tuple(classes), input_size, network, layers, fit, weights.digest(network), about)
 
