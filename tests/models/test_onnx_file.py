@@ -206,6 +206,18 @@ def test_the_scaling_is_guessed_from_where_the_graph_comes_from(
     assert ("whyscan doctor MODEL --data DIR" in about["preprocess"]) == ("a guess" in says)
 
 
+def test_a_damaged_constant_and_a_circle_end_in_a_named_error(tmp_path: Path) -> None:
+    torn = onnx.TensorProto(name="c", data_type=1, dims=[3], raw_data=b"12")
+    (tmp_path / "torn.onnx").write_bytes(
+        pooled([node("Mul", "x", "c", out="f")], [torn], ("n", 3, 8, 8), "").SerializeToString()
+    )
+    circle = pooled([node("Identity", "x", out="x")], [], ("n", 3, 8, 8), "").SerializeToString()
+    (tmp_path / "circle.onnx").write_bytes(circle)
+    for name in ("torn", "circle"):
+        with pytest.raises(BadModel, match=name):
+            open_onnx(tmp_path / f"{name}.onnx")
+
+
 def external() -> Any:
     tensor = onnx.TensorProto(name="k", data_type=1, dims=[4], data_location=1)
     tensor.external_data.add(key="location", value="../../etc/passwd")
