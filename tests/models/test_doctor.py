@@ -106,7 +106,7 @@ def checkpoint_file(folder: Path) -> Classifier:
 
 
 def told_safetensors(folder: Path) -> Classifier:
-    metadata = {"timm_model": "test_resnet", "input": "64 RGB x/127.5-1"}
+    metadata = {"timm_model": "test_resnet", "input": "64 RGB imagenet"}
     save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), folder / "m.safetensors", metadata)
     return load(folder / "m.safetensors", input_size=64)
 
@@ -135,8 +135,8 @@ def module(_folder: Path) -> Classifier:
 @pytest.mark.parametrize(
     ("opened", "begins"),
     [
-        (keras_file, "/255, a guess: "), (archive, "/255, a guess: "), (state_dict, "imagenet, a guess: "),
-        (checkpoint_file, "imagenet, a guess: "), (told_safetensors, "x/127.5-1: the file says so"),
+        (keras_file, "/255, a guess: "), (archive, "/255, a guess: "), (state_dict, "x/127.5-1, a guess: "),
+        (checkpoint_file, "x/127.5-1, a guess: "), (told_safetensors, "imagenet: the file says so"),
         (script, "imagenet, a guess: "), (exported, "imagenet, a guess: "), (onnx_file, "imagenet, a guess: "),
         (module, "imagenet, a guess: "),
     ],

@@ -17,6 +17,7 @@ from torch import nn
 import whyscan
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
+from whyscan.models.doctor import examine
 from whyscan.models.onnx_file import open_onnx
 
 onnx = pytest.importorskip("onnx")
@@ -66,6 +67,7 @@ def test_a_last_softmax_or_sigmoid_is_cut(tmp_path: Path) -> None:
         expected = module((pixels() - MEAN) / STD).numpy()
     classifier = open_onnx(export(nn.Sequential(module, nn.Softmax(1)).eval(), tmp_path / "m.onnx"))
     assert classifier.white_box and np.allclose(classifier.logits(pixels().numpy()), expected, atol=1e-5)
+    assert examine(classifier).head == "softmax over 4; the logits before it are used"
     one = nn.Sequential(module, nn.Linear(4, 1), nn.Sigmoid()).eval()
     with torch.no_grad():
         expected = one((pixels() - MEAN) / STD).numpy()[:, 0]
@@ -134,6 +136,86 @@ def test_a_graph_without_weights_is_a_black_box(tmp_path: Path) -> None:
     onnx.save(graph_of([node("GlobalAveragePool", "x", out="a"), node("Flatten", "a")]), tmp_path / "m.onnx")
     classifier = open_onnx(tmp_path / "m.onnx")
     assert not classifier.white_box and "no convolution" in classifier.about["white box"]
+
+
+@pytest.mark.parametrize("shape", [("n", 1, 8, 8), ("n", 8, 8, 1)])
+def test_a_graph_of_one_channel_is_given_the_mean_of_the_three(tmp_path: Path, shape: tuple[Any, ...]) -> None:
+    kernel = np.random.default_rng(0).normal(size=(4, 1, 3, 3)).astype(np.float32)
+    last = shape[-1] == 1
+    nodes = [*([node("Transpose", "x", out="t", perm=[0, 3, 1, 2])] if last else []),
+             node("Conv", "t" if last else "x", "k", out="b"), node("GlobalAveragePool", "b", out="c"),
+             node("Flatten", "c")]  # fmt: skip
+    onnx.save(graph_of(nodes, [array("k", kernel)], shape), tmp_path / "m.onnx")
+    classifier = open_onnx(tmp_path / "m.onnx")
+    images = np.random.default_rng(1).random((2, 3, 8, 8), np.float32)
+    with torch.no_grad():
+        grey = torch.from_numpy(images).mean(1, keepdim=True)
+        expected = nn.functional.conv2d(grey, torch.from_numpy(kernel)).mean((2, 3)).numpy()
+    assert classifier.white_box and classifier.about["channels"] == 1
+    np.testing.assert_allclose(classifier.logits(images), expected, atol=1e-5)
+    black = graph_of([node("GlobalLpPool", "x", out="a", p=1), node("Flatten", "a")], (), ("n", 1, 8, 8))
+    black.graph.node[1].output[0] = "f"
+    black.graph.node.append(node("Concat", "f", "f", axis=1))
+    onnx.save(black, tmp_path / "black.onnx")
+    sums = images.mean(1).sum((1, 2))
+    np.testing.assert_allclose(open_onnx(tmp_path / "black.onnx", preprocess="/255").logits(images)[:, 0], sums, 1e-4)
+
+
+def test_two_channels_are_refused(tmp_path: Path) -> None:
+    onnx.save(graph_of([node("Flatten", "x")], (), ("n", 2, 8, 8)), tmp_path / "m.onnx")
+    with pytest.raises(BadModel, match=r"takes 2 channels\. Expected: 3, or 1"):
+        open_onnx(tmp_path / "m.onnx")
+
+
+def pooled(first: list[Any], tensors: list[Any], shape: tuple[Any, ...], producer: str) -> Any:
+    """The first steps, from "x" to "f", then a convolution and a pool."""
+    kernel = array("k", np.ones((4, 1 if 1 in shape else 3, 1, 1), np.float32))
+    nodes = [*first, node("Conv", "f", "k", out="g"), node("GlobalAveragePool", "g", out="h"), node("Flatten", "h")]
+    return graph_of(nodes, [kernel, *tensors], shape, producer_name=producer)
+
+
+FLIPPED = [node("Transpose", "x", out="f", perm=[0, 3, 1, 2])]
+SAME = [node("Identity", "x", out="f")]
+
+
+@pytest.mark.parametrize(
+    ("first", "value", "shape", "producer", "says"),
+    [
+        (SAME, None, ("n", 3, 8, 8), "pytorch", "imagenet, a guess: "),
+        (SAME, None, ("n", 1, 8, 8), "pytorch", "/255, a guess: "),
+        (SAME, None, ("n", 3, 8, 8), "keras2onnx", "/255, a guess: "),
+        (FLIPPED, None, ("n", 8, 8, 3), "tf2onnx", "/255, a guess: "),
+        (FLIPPED, None, ("n", 8, 8, 3), "", "/255, a guess: "),
+        ([node("Mul", "x", "c", out="t"), node("Transpose", "t", out="f", perm=[0, 3, 1, 2])], 1 / 255,
+         ("n", 8, 8, 3), "tf2onnx", "0..255: the graph scales them itself (Mul)"),
+        ([node("Div", "x", "c", out="f")], 127.5, ("n", 3, 8, 8), "pytorch", "0..255: the graph scales them itself"),
+        ([node("Sub", "x", "c", out="f")], 103.9, ("n", 3, 8, 8), "pytorch", "0..255: the graph scales them itself"),
+        ([node("Sub", "x", "c", out="f")], 0.45, ("n", 3, 8, 8), "pytorch", "imagenet, a guess: "),
+        ([node("Div", "x", "c", out="f")], 0.5, ("n", 3, 8, 8), "pytorch", "imagenet, a guess: "),
+        ([node("Mul", "x", "c", out="f")], 2.0, ("n", 3, 8, 8), "pytorch", "imagenet, a guess: "),
+        ([node("Div", "c", "x", out="f")], 200.0, ("n", 3, 8, 8), "pytorch", "imagenet, a guess: "),
+    ],
+)  # fmt: skip
+def test_the_scaling_is_guessed_from_where_the_graph_comes_from(
+    tmp_path: Path, first: list[Any], value: float | None, shape: tuple[Any, ...], producer: str, says: str
+) -> None:
+    tensors = [] if value is None else [array("c", np.float32(value))]
+    onnx.save(pooled(first, tensors, shape, producer), tmp_path / "m.onnx")
+    about = open_onnx(tmp_path / "m.onnx").about
+    assert about["preprocess"].startswith(says) and about["preprocess"].startswith(about["preprocess_name"])
+    assert ("whyscan doctor MODEL --data DIR" in about["preprocess"]) == ("a guess" in says)
+
+
+def test_a_damaged_constant_and_a_circle_end_in_a_named_error(tmp_path: Path) -> None:
+    torn = onnx.TensorProto(name="c", data_type=1, dims=[3], raw_data=b"12")
+    (tmp_path / "torn.onnx").write_bytes(
+        pooled([node("Mul", "x", "c", out="f")], [torn], ("n", 3, 8, 8), "").SerializeToString()
+    )
+    circle = pooled([node("Identity", "x", out="x")], [], ("n", 3, 8, 8), "").SerializeToString()
+    (tmp_path / "circle.onnx").write_bytes(circle)
+    for name in ("torn", "circle"):
+        with pytest.raises(BadModel, match=name):
+            open_onnx(tmp_path / f"{name}.onnx")
 
 
 def external() -> Any:

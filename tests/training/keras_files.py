@@ -57,14 +57,19 @@ def write(path: Path, outputs: int, *, side: int = 48, seed: int = 0, brightest:
 
 
 def _taught(layers: Sequence[Layer]) -> None:
-    """Positive kernels carry the brightness through; the answer is far above 0 for a bright image, below for a dark."""
+    """Every kernel takes a mean, so that the brightness comes through; the first output is 0 where it is a half.
+
+    The odd zeros of padding "same" lie at the right and the bottom, and take 7.3 % of it off at 48 pixels.
+    """
     for _, _, _, variables in layers[:-1]:
-        for name in variables:
+        for name, value in variables.items():
             if "kernel" in name:
-                variables[name] = np.full_like(variables[name], 1 / np.prod(variables[name].shape[:-1]))
+                inputs = value.shape[:2] if name.startswith("depthwise") else value.shape[:-1]
+                variables[name] = np.full_like(value, 1 / np.prod(inputs))
     answer = layers[-1][3]
+    weight, kept = 4.0, 0.927
     answer["kernel"], answer["bias"] = np.zeros_like(answer["kernel"]), np.zeros_like(answer["bias"])
-    answer["kernel"][:, 0], answer["bias"][0] = 40, -6
+    answer["kernel"][:, 0], answer["bias"][0] = weight, -weight * len(answer["kernel"]) * kept / 2
 
 
 def _h5(path: Path, layers: Sequence[Layer], shape: list[int | None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +26,6 @@ from whyscan.study.given import Given, open_models
 from whyscan.training.parts import trained_here
 from whyscan.training.settings import TrainSettings
 from whyscan.training.train import train_further
-
-_SPEC = importlib.util.spec_from_file_location("keras_files", Path(__file__).with_name("keras_files.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-keras_files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(keras_files)
 
 Data = tuple[Catalogue, tuple[SplitRow, ...]]
 Go = Callable[..., Classifier]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from whyscan.models.adopt import Scaling, guess
+from whyscan.models.onnx_check import onnx_packages
 from whyscan.models.preprocess import IMAGENET, RAW, UNIT
 
 _PASSED = ("Cast", "Identity", "Transpose")
+_STEPS, _NUMBERS = 8, 3
 _FAR, _MUCH = 2.0, 20.0
 """A pixel in [0, 1] is never shifted so far, nor divided by so much; one in 0..255 is."""
 
@@ -39,15 +42,18 @@ def usual_scaling(model: Any, taken: str, layout: str, channels: int) -> Scaling
 
 def _scales_inside(model: Any, taken: str) -> str:
     """The first step that computes on the image, where it is arithmetic on pixels of 0..255; else ""."""
-    constants = dict(_constants(model))
-    while True:
+    for _ in range(_STEPS):  # a damaged graph may go round in a circle
         users = [node for node in model.graph.node if taken in node.input]
         if len(users) != 1 or not users[0].output:
             return ""
-        node = users[0]
-        if node.op_type not in _PASSED:
-            break
-        taken = node.output[0]
+        if users[0].op_type not in _PASSED:
+            return _scale(users[0], taken, dict(_constants(model)))
+        taken = users[0].output[0]
+    return ""
+
+
+def _scale(node: Any, taken: str, constants: Mapping[str, np.ndarray]) -> str:
+    """The node's name where it is arithmetic with a number for pixels of 0..255; else ""."""
     turned = node.input[0] != taken
     value = constants.get(node.input[0] if turned else node.input[-1])
     if value is None or not value.size or (turned and node.op_type not in ("Mul", "Add")):
@@ -58,14 +64,15 @@ def _scales_inside(model: Any, taken: str) -> str:
 
 
 def _constants(model: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Small constants by name: initialisers, and what nodes of the kind Constant make."""
-    from whyscan.models.onnx_check import onnx_packages
-
-    onnx, _ = onnx_packages()
-    for tensor in model.graph.initializer:
-        if int(np.prod(tensor.dims)) <= 3:
-            yield tensor.name, np.asarray(onnx.numpy_helper.to_array(tensor))
-    for node in model.graph.node:
-        for attribute in node.attribute if node.op_type == "Constant" else ():
-            if attribute.name == "value" and int(np.prod(attribute.t.dims)) <= 3:
-                yield node.output[0], np.asarray(onnx.numpy_helper.to_array(attribute.t))
+    """Of at most three numbers, by name: initialisers, and what nodes of the kind Constant make."""
+    made = [(node.output[0], attribute.t) for node in model.graph.node if node.op_type == "Constant" and node.output
+            for attribute in node.attribute if attribute.name == "value"]  # fmt: skip
+    for name, tensor in (*((each.name, each) for each in model.graph.initializer), *made):
+        if math.prod(tensor.dims) > _NUMBERS:
+            continue
+        try:
+            value = onnx_packages()[0].numpy_helper.to_array(tensor)
+        except Exception:  # damaged: onnxruntime and `convert` say what is wrong with it
+            continue
+        if value.dtype.kind in "fiu":
+            yield name, np.asarray(value)
