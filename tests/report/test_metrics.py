@@ -1,5 +1,6 @@
 """Every figure of every method in the report, what differs in its own cell, and a verdict on each picture."""
 
+import pytest
 import synthetic
 from test_trust import document
 
@@ -18,6 +19,11 @@ LEGEND = {
                     "paper": ""},
 }  # fmt: skip
 FAMILY = {"deletion auc": "faithfulness", "tissue: brain": "tissue", "evaluations": "cost"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return synthetic.make(tmp_path_factory.mktemp("figures"), scans=1, size=32)
 
 
 def mean(method, metric, value, *, model="strong", within="image", groups=8, chance=None, reason=""):
@@ -103,8 +109,7 @@ def test_each_method_of_the_places_has_its_own_groups_and_chance():
     assert lime.own == () and not lime.few
 
 
-def test_the_report_shows_the_table_pale_where_there_are_too_few(tmp_path):
-    run = synthetic.make(tmp_path, scans=1, size=32)
+def test_the_report_shows_the_table_pale_where_there_are_too_few(run):
     judged = {**document(), "metrics": ROWS, "legend": LEGEND,
               "thresholds": {"fewest groups": {"value": 6, "decides": "", "reason": ""}}}  # fmt: skip
     files.write_json(run.trust_path, judged)
@@ -117,8 +122,7 @@ def test_the_report_shows_the_table_pale_where_there_are_too_few(tmp_path):
     assert part.index("LIME") < part.index("an even spread")
 
 
-def test_without_the_table_the_report_goes_on(tmp_path):
-    run = synthetic.make(tmp_path, scans=1, size=32)
+def test_without_the_table_the_report_goes_on(run):
     files.write_json(run.trust_path, document())
     assert 'id="metrics"' not in page.html(run)
 
@@ -130,8 +134,7 @@ def explanation(run, method, layer, state, **more):
             "unmeasured": ["seed agreement"], **more}  # fmt: skip
 
 
-def test_a_picture_has_its_own_verdict_where_there_is_one(tmp_path):
-    run = synthetic.make(tmp_path, scans=1, size=32)
+def test_a_picture_has_its_own_verdict_where_there_is_one(run):
     judged = {**document(), "settings": {"evaluations": 300}, "folds": False, "explanations": [
         explanation(run, "gradcam", synthetic.LAYERS[-1], "unstable"),
         explanation(run, "lime", "", "usable"),
