@@ -73,7 +73,7 @@ def http_box(
                        "npy or tf-serving, a positive time, 0 or more", "correct them")  # fmt: skip
     headers = {key: _value(key, variable) for key, variable in (headers_from_env or {}).items()}
     headers["Content-Type"] = "application/x-npy" if protocol == "npy" else "application/json"
-    shown = name or parts.hostname
+    shown = name or str(parts.hostname)
 
     def predict(pixels: Pixels) -> np.ndarray:
         request = urllib.request.Request(url, _body(pixels, protocol), headers, method="POST")
