@@ -187,4 +187,5 @@ def test_a_key_goes_to_the_service_that_it_is_for() -> None:
 def test_what_a_service_answers_gets_the_datas_names() -> None:
     model = open_models({"m": Given("http://127.0.0.1:9/p", {"input_size": 8})}, CLASSES)["m"]
     assert model.classes == tuple(sorted(CLASSES)) and not model.white_box
-    assert stored.lent(model)["origin"] == "a service at 127.0.0.1"
+    record = stored.lent(model)
+    assert record["origin"] == "a service at 127.0.0.1" and record["classes_from"] == ASSUMED  # so the report says it

@@ -112,8 +112,10 @@ def write(classifier: Classifier, source: Source, folder: Path) -> tuple[dict[st
 
 
 def lent(classifier: Classifier) -> dict[str, Any]:
-    """The record of a model that a run was given in memory: a module or a function, which no file can describe."""
+    """The record of what no file can describe: a module or a function that a run was given in memory, or a service."""
+    assumed = classifier.about.get("classes_from")
     return {
+        **({"classes_from": assumed} if assumed else {}),
         "whyscan": importlib.metadata.version("whyscan"),
         "kind": LENT,
         "name": classifier.name,
