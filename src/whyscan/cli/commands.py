@@ -129,8 +129,8 @@ def train(
         trained = {name: run.model(name) for name in run.models()}
         judged = accuracies(run)
     if json:
-        scores = {name: evidence.row() for name, evidence in judged.items()}
-        console.say_json({"run": str(out), "models": trained, "out_of_fold": scores})
+        out_of_fold = {name: evidence.row() for name, evidence in judged.items()}
+        console.say_json({"run": str(out), "models": trained, "out_of_fold": out_of_fold})
         return
     for name in trained:
         last = (run.curves(name) or [{}])[-1]
