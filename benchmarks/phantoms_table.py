@@ -92,7 +92,7 @@ def finds(measured: Measured, world: str, method: str) -> Difference | None:
         scans = [scan for scan in mine if scan in theirs]
         if scans:
             a, b = (np.array([of[scan] for scan in scans]) for of in (mine, theirs))
-            each = paired(a, b, [measured.groups[scan] for scan in scans])
+            each = paired(a, b, [measured.groups[scan] for scan in scans], within=(0.0, 1.0))
             best = each if best is None or each.value < best.value else best
     return best
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import keras_files
 import numpy as np
 import pytest
 import torch
