@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hub_files
 import numpy as np
 import pytest
 import torch
@@ -23,18 +24,8 @@ NAMES = ["glioma", "meningioma", "pituitary"]
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """What `timm.models.push_to_hf_hub` uploads, written by timm's own function."""
-    timm = backbones.timm_library()
-    from timm.models._hub import save_for_hf
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = timm.create_model("test_resnet", num_classes=3)
-    config = {
-        "label_names": NAMES,
-        "pretrained_cfg": {**model.pretrained_cfg, "mean": [0.1, 0.2, 0.3], "std": [0.4] * 3},
-    }
-    save_for_hf(model, tmp_path / "tumour-resnet", model_config=config, safe_serialization=True)
-    return tmp_path / "tumour-resnet"
+    pretrained = {"mean": [0.1, 0.2, 0.3], "std": [0.4] * 3}
+    return hub_files.write(tmp_path / "tumour-resnet", pretrained, label_names=NAMES)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hub_files
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from whyscan.errors import BadInput, BadModel
@@ -22,15 +22,7 @@ PIXELS = np.random.default_rng(0).random((2, 3, 64, 64), dtype=np.float32)
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A hub's folder whose config.json names no classes."""
-    timm = backbones.timm_library()
-    from timm.models._hub import save_for_hf
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = timm.create_model("test_resnet", num_classes=3)
-    config = {"pretrained_cfg": {**model.pretrained_cfg, "input_size": [3, 64, 64]}}
-    save_for_hf(model, tmp_path / "hub", model_config=config, safe_serialization=True)
-    return tmp_path / "hub"
+    return hub_files.write(tmp_path / "hub", {"input_size": [3, 64, 64]})
 
 
 @pytest.fixture

@@ -171,7 +171,10 @@ class _Series:
                     )  # fmt: skip
                     self.made.append(Made(made, [(attribution, source)]))
                     last = called(attribution, source, digits=3).replace(" ", "-")
-                    yield _free(f"{words.stem(attribution, target)}_{last}", taken), made
+                    # frames of one number may come from several files of a series
+                    name = files.free_name(f"{words.stem(attribution, target)}_{last}", taken)
+                    taken.add(name)
+                    yield name, made
 
     def _segmentations(self) -> Iterator[tuple[str, Any]]:
         for number, group in enumerate(_methods(self.pairs), start=1):
@@ -242,13 +245,3 @@ def _why_flat(pairs: Pairs) -> str:
 
 def _placed(pairs: Pairs) -> list[Pair]:
     return [(attribution, source) for attribution, source in pairs if source is not None]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A file name that is not taken yet: frames of one number may come from several files of a series."""
-    count, found = 1, name
-    while found in taken:
-        count += 1
-        found = f"{name}~{count}"
-    taken.add(found)
-    return found

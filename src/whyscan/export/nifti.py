@@ -63,7 +63,9 @@ def write_nifti(attributions: Sequence[Attribution], out: str | Path) -> Exporte
         if isinstance(space, str):
             left_out.append(f"a NIfTI volume of {group[0].source or group[0].scan[:12]} and its neighbours: {space}")
             continue
-        folder = Path(out) / _free(_name(space), taken)
+        name = files.free_name(_name(space), taken)
+        taken.add(name)
+        folder = Path(out) / name
         paths += [path for same in _methods(group) for path in _write(same, space, folder)]
     return Exported(tuple(paths), tuple(dict.fromkeys(left_out)))
 
@@ -166,12 +168,3 @@ def _name(space: Space) -> str:
     return f"volume-{words.file_part(space.volume[:8])}{number}" + (
         f"-{words.file_part(space.plane)}" if space.plane else ""
     )
-
-
-def _free(name: str, taken: set[str]) -> str:
-    count, found = 1, name
-    while found in taken:
-        count += 1
-        found = f"{name}~{count}"
-    taken.add(found)
-    return found

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -128,6 +128,15 @@ def sha256(path: Path) -> str:
     """The hash of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, or with ~2, ~3, ... behind it the first one that is not taken. Whoever uses it adds it to what is."""
+    count, found = 1, name
+    while found in taken:
+        count += 1
+        found = f"{name}~{count}"
+    return found
 
 
 @contextlib.contextmanager

@@ -84,7 +84,10 @@ def explain_files(
         if scan is None or not isinstance(found, dict):
             failed.append({"source": given[number].name, "error": str(found)})
             continue
-        done.append(_write(found, scan, out, stems[number] or _free(scan.source, stems)))
+        if not (stem := stems[number]):
+            stem = files.free_name(scan.source, stems)
+            stems.append(stem)
+        done.append(_write(found, scan, out, stem))
         if given[number].volume:
             slices_of.setdefault(given[number].volume, []).append(_numbers(found, done[-1]))
     left: dict[str, list[dict[str, str]]] = {}
@@ -110,16 +113,6 @@ def _stems(sources: Sequence[Source]) -> list[str]:
         count = seen[source.stem] = seen.get(source.stem, 0) + 1
         stems.append(source.stem if count == 1 else f"{source.stem}~{count}")
     return stems
-
-
-def _free(name: str, stems: list[str]) -> str:
-    """A name that is not taken yet, and now is."""
-    count, stem = 1, name
-    while stem in stems:
-        count += 1
-        stem = f"{name}~{count}"
-    stems.append(stem)
-    return stem
 
 
 def _write(found: Found, scan: Scan, out: Path, stem: str) -> dict[str, Any]:

@@ -66,15 +66,17 @@ def forward_price(classifier: Classifier, scan: Scan, engine: Engine) -> float:
     return _timed(lambda: judge.predict(pixels)) / TIMED
 
 
-def prices(classifier: Classifier, scan: Scan, methods: Sequence[str], settings: TrustSettings) -> Prices:
-    """Time one explanation by each method; one that refuses costs nothing."""
+def prices(
+    classifier: Classifier, scan: Scan, methods: Sequence[str], settings: TrustSettings, *, layered: bool
+) -> Prices:
+    """Time one explanation by each method, and Grad-CAM of every layer; one that refuses costs nothing."""
     forward = forward_price(classifier, scan, settings.engine)
     found: dict[str, float] = {}
     for chosen in rounds(methods):
         work = partial(explain_many, classifier, scan, settings.explainers(*chosen), seed=settings.seed)
         found |= dict.fromkeys(chosen, _timed(work) / len(chosen))
     layers = 0.0
-    if settings.layered and classifier.white_box and classifier.layers:
+    if layered and classifier.white_box and classifier.layers:
         layers = _timed(lambda: explain_layers(classifier, scan))
     return Prices(forward, found, layers)
 

@@ -52,58 +52,75 @@ class Chosen:
     speakers: Mapping[str, Speaker]
 
 
-def choose(
-    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str], *, scans: int, seed: int
-) -> tuple[list[Chosen], str]:
-    """Scans that none of the models was trained on, by class, half of them wrong where there are so many; none twice.
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The scans that none of the models was trained on, none twice: what samples are drawn from.
 
-    Where every model has folds, the training part is asked, each scan of the model that did not see it: most known
-    tumours are there. Else validation, holdout and the clean test.
+    Attributes:
+        rows: of the split.
+        where: whether each is out of fold, or held out of everything.
+        said: what each model predicted of them.
+        masks: paths of all scans whose tumour is known.
+        speakers: by model, who of it may speak about the scan of a path.
+    """
+
+    rows: Sequence[SplitRow]
+    where: str
+    said: Sequence[Predictions]
+    masks: set[str]
+    speakers: Mapping[str, Callable[[str], Speaker]]
+
+    @classmethod
+    def of(cls, run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str]) -> Pool:
+        """Where every model has folds, the training part, each scan for the model that did not see it: most known
+        tumours are there. Else validation, holdout and the clean test.
+
+        Raises:
+            BadRun: nothing is held out.
+        """
+        where, found, said = _unseen(run, rows, models)
+        if not found:
+            came = "no scan that the models did not train on"
+            raise BadRun(came, "scans held out, or `train --folds 5`", "add folds")
+        masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
+        speakers = {name: _speakers(run, rows, where, name) for name in models}
+        return cls(_distinct(found, masks), where, said, masks, speakers)
+
+    def chosen(self, order: Sequence[SplitRow]) -> list[Chosen]:
+        return [Chosen(row, {name: speaker(row.path) for name, speaker in self.speakers.items()}) for row in order]
+
+    def told(self, order: Sequence[SplitRow]) -> str:
+        """How many of how many, and whose words they are."""
+        return f"{len(order)} of {len(self.rows)} scans ({_WHOSE[self.where]})"
+
+
+def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
+    """By class, half of them wrong where there are so many.
 
     Returns:
         The scans in an order whose every beginning is such a sample too, and how they were drawn, for the reader.
-
-    Raises:
-        BadRun: nothing is held out.
     """
-    where, pool, said = _pool(run, catalogue, rows, models)
-    masks = _masked(catalogue)
-    labels = sorted({row.label for row in pool})
+    labels = sorted({row.label for row in pool.rows})
     random = np.random.default_rng(seed)
     share = -(-scans // len(labels))
-    columns = [_of_class([row for row in pool if row.label == label], said, masks, share, random) for label in labels]
+    columns = [
+        _of_class([row for row in pool.rows if row.label == label], pool.said, pool.masks, share, random)
+        for label in labels
+    ]
     order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
     drawn = (
         "the same number of each class as far as there are so many, up to half of them wrong for one of the models, "
         f"known tumours first, drawn with seed {seed}. So shares over all of them are not those of the data; right and "
         "wrong are reported apart."
     )
-    return _spoken(run, rows, where, models, order), f"{len(order)} of {len(pool)} scans ({_WHOSE[where]}), {drawn}"
+    return pool.chosen(order), f"{pool.told(order)}, {drawn}"
 
 
-def choose_wide(
-    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str], *, scans: int, seed: int
-) -> tuple[list[Chosen], str]:
-    """Scans that none of the models was trained on, drawn from all alike, so that shares over them are the data's.
-
-    Returns and raises as `choose`.
-    """
-    where, pool, _ = _pool(run, catalogue, rows, models)
-    order = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:scans]]
-    drawn = "all that there are" if len(order) == len(pool) else f"drawn from all alike with seed {seed}"
-    said = f"{len(order)} of {len(pool)} scans ({_WHOSE[where]}), {drawn}: shares over them are those of the data."
-    return _spoken(run, rows, where, models, order), said
-
-
-def _masked(catalogue: Catalogue) -> set[str]:
-    return {entry.name for entry in catalogue.entries if entry.mask is not None}
-
-
-def _spoken(
-    run: Run, rows: Sequence[SplitRow], where: str, models: Sequence[str], order: Sequence[SplitRow]
-) -> list[Chosen]:
-    speakers = {name: _speakers(run, rows, where, name) for name in models}
-    return [Chosen(row, {name: speaker(row.path) for name, speaker in speakers.items()}) for row in order]
+def choose_wide(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
+    """From all alike, so that shares over them are the data's; and how, for the reader."""
+    order = [pool.rows[i] for i in np.random.default_rng(seed).permutation(len(pool.rows))[:scans]]
+    drawn = "all that there are" if len(order) == len(pool.rows) else f"drawn from all alike with seed {seed}"
+    return pool.chosen(order), f"{pool.told(order)}, {drawn}: shares over them are those of the data."
 
 
 def _distinct(pool: Sequence[SplitRow], masks: set[str]) -> list[SplitRow]:
@@ -115,10 +132,10 @@ def _distinct(pool: Sequence[SplitRow], masks: set[str]) -> list[SplitRow]:
     return [row for row in pool if row.path in kept]
 
 
-def _pool(
-    run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str]
+def _unseen(
+    run: Run, rows: Sequence[SplitRow], models: Sequence[str]
 ) -> tuple[str, list[SplitRow], Sequence[Predictions]]:
-    """Where the scans come from, the scans, each content once, and what the models said of them."""
+    """Where the scans come from, the scans, and what the models said of them."""
     by_path = {row.path: row for row in rows}
     try:
         said = [folds.predictions(run, name) for name in models]
@@ -130,9 +147,7 @@ def _pool(
     pool = [by_path[path] for path in said[0].paths if path in known and path in by_path]
     if where == HELD_OUT:
         pool = [row for row in pool if row.split in ("validation", "holdout", "test") and not row.leaked]
-    if not pool:
-        raise BadRun("no scan that the models did not train on", "scans held out, or `train --folds 5`", "add folds")
-    return where, _distinct(pool, _masked(catalogue)), said
+    return where, pool, said
 
 
 def _of_class(

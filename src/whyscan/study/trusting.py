@@ -28,7 +28,7 @@ from whyscan.study.ledger import Ledger
 from whyscan.study.mistaking import Mistakers
 from whyscan.study.trust_cost import Clock, Depth, forward_price, prices
 from whyscan.study.trust_scan import judge, usable
-from whyscan.study.trust_scans import Chosen, choose, choose_wide
+from whyscan.study.trust_scans import Chosen, Pool, choose, choose_wide
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.trust import aggregate, attested, located, table
 from whyscan.trust.attestable import SCORECARD
@@ -77,19 +77,21 @@ def trust_stage(
         BadRun: the run was not compared, or holds no scan back.
     """
     names = list(models) or _pair(run)
-    sampled, sampling = choose(run, catalogue, rows, names, scans=settings.scans, seed=settings.seed)
-    spread, wide_sampling = choose_wide(run, catalogue, rows, names, scans=settings.wide, seed=settings.seed)
+    pool = Pool.of(run, catalogue, rows, names)
+    sampled, sampling = choose(pool, scans=settings.scans, seed=settings.seed)
+    spread, wide_sampling = choose_wide(pool, scans=settings.wide, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
     opened = _Opened()
     mistakers = Mistakers(run, catalogue, seed=settings.seed, progress=progress)
+    swift = replace(settings, methods=settings.swift) if settings.swift else None
     pieces = [
         *(_piece(run, each, number, opened, names, settings) for number, each in enumerate(sampled)),
-        *(_wide_piece(run, each, opened, names, settings) for each in spread if settings.swift),
+        *(_wide_piece(run, each, opened, names, swift) for each in spread if swift),
     ]
     done = [ledger.done(piece.name, piece.made_from) and piece.stem.with_suffix(".csv").is_file() for piece in pieces]
     todo = [piece for piece, kept in zip(pieces, done, strict=True) if not kept]
     clock = _clock(todo, entries, opened, names, settings, say)
-    unread: dict[str, str] = {}
+    unread: dict[str, dict[str, str]] = {}
     for number, (piece, kept) in enumerate(zip(pieces, done, strict=True)):
         progress("judging explanations", number, len(pieces))
         if kept:
@@ -110,12 +112,12 @@ def trust_stage(
                 if piece.keeps_superpixels and found.superpixels:
                     save_all(piece.stem.with_suffix(".npz"), turning.kept(found.superpixels))
         except (BadScan, BadModel) as error:
-            unread[piece.chosen.row.path] = str(error)
+            unread[piece.name] = {"source": piece.chosen.row.path, "reason": str(error)}
             continue
         clock.done(piece.depth, time.perf_counter() - begun)
     progress("judging explanations", len(pieces), len(pieces))
-    judged = [piece for piece in pieces if piece.chosen.row.path not in unread]
-    missing = [{"source": path, "reason": reason} for path, reason in unread.items()]
+    judged = [piece for piece in pieces if piece.name not in unread]
+    missing = list({each["source"]: each for each in unread.values()}.values())
     told = {"settings": asdict(settings), "sampling": sampling, "wide_sampling": wide_sampling}
     return _write(run, names, judged, opened, told, missing)
 
@@ -140,8 +142,8 @@ def _piece(
     return _Piece(chosen, settings, depth, made_from, stem, keeps_superpixels=number < turning.KEPT)
 
 
-def _wide_piece(run: Run, chosen: Chosen, opened: _Opened, names: Sequence[str], settings: TrustSettings) -> _Piece:
-    swift, depth = replace(settings, methods=settings.swift), Depth(wide=True)
+def _wide_piece(run: Run, chosen: Chosen, opened: _Opened, names: Sequence[str], swift: TrustSettings) -> _Piece:
+    depth = Depth(wide=True)
     made_from = _made_from(chosen, depth, opened, names, swift)
     return _Piece(chosen, swift, depth, made_from, run.trust_path.parent / "wide" / chosen.row.content[:16])
 
@@ -164,14 +166,19 @@ def _clock(
     settings: TrustSettings,
     say: Say,
 ) -> Clock:
-    """Time the first model's methods and every model's forward passes on the first scan, and say what will come."""
+    """Time the first model's methods and every model's forward passes on the first scan, and say what will come.
+
+    Only what is still to be done is timed: where nothing but scans of the wide sample is left, not the dear methods.
+    """
+    asked = [name for name in settings.methods if any(name in each.settings.methods for each in todo)]
+    layered = any(each.depth.layered for each in todo)
     for piece in todo:
         try:
             scan, _ = _read(entries[piece.chosen.row.path])
         except BadScan:  # it will be told where it is judged
             continue
         classifiers = [opened(piece.chosen, name) for name in names]
-        timed = prices(classifiers[0], scan, usable(classifiers[0], settings.methods), settings)
+        timed = prices(classifiers[0], scan, usable(classifiers[0], asked), settings, layered=layered)
         others = [timed.scaled(forward_price(each, scan, settings.engine)) for each in classifiers[1:]]
         clock = Clock([each.depth for each in todo], [timed, *others], say)
         clock.start()

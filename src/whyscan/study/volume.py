@@ -117,9 +117,6 @@ def _write(
 def _part(target: str, taken: set[str]) -> str:
     """A target as part of a file name; different targets stay different."""
     part = re.sub(r"[^\w.-]+", "-", target)[:60].strip("-.") or "unnamed"
-    count, found = 1, part
-    while found in taken:
-        count += 1
-        found = f"{part}~{count}"
+    found = files.free_name(part, taken)
     taken.add(found)
     return found

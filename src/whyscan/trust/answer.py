@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from whyscan.stats.differences import Difference
+import numpy as np
+from jaxtyping import Float64
+
+from whyscan.stats.differences import Difference, mean_interval
 from whyscan.stats.tests import holm
 from whyscan.trust import thresholds
 
@@ -117,6 +120,25 @@ def finding(name: str, found: Difference, *, share: bool = False, reason: str = 
         smallest=number(found.smallest),
         reason=reason,
     )
+
+
+def mean(
+    name: str,
+    values: Float64[np.ndarray, " n"],
+    groups: Sequence[str],
+    *,
+    within: tuple[float, float],
+    share: bool = False,
+    chance: float | None = None,
+) -> Finding:
+    """A mean over scans as evidence, with its interval by group.
+
+    Args:
+        within: what such a value can be at all.
+    """
+    low, high = mean_interval(values, groups, rng=np.random.default_rng(0), within=within)
+    ends = number(low), number(high)
+    return Finding(name, float(values.mean()), *ends, len(set(groups)), share=share, chance=chance)
 
 
 def number(value: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import mean_interval, paired
+from whyscan.stats.differences import paired
 from whyscan.stats.tests import share_test
 from whyscan.trust import answer
 from whyscan.trust.answer import Finding, Word
@@ -84,10 +84,8 @@ def _changed(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
 
 
 def _share(rows: Sequence[Mapping[str, Any]], model: str, edit: str) -> Finding:
-    changed, groups = _changed(rows), _groups(rows)
-    low, high = mean_interval(changed, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
-    return Finding(f"{model}: predictions that change without the {edit}", float(changed.mean()), answer.number(low),
-                   answer.number(high), len(set(groups)), share=True)  # fmt: skip
+    name = f"{model}: predictions that change without the {edit}"
+    return answer.mean(name, _changed(rows), _groups(rows), within=(0.0, 1.0), share=True)
 
 
 def _fall(rows: Sequence[Mapping[str, Any]], model: str, edit: str) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
@@ -51,10 +51,8 @@ class Profile:
         if not found:
             return None
         numbers, groups = np.array(list(found.values())), [self.groups.get(scan, scan) for scan in found]
-        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=range_of(metric))
-        share = metric in SHARES
-        return Finding(f"{self.model}, {layer}: {said(metric)}", float(numbers.mean()), answer.number(low),
-                       answer.number(high), len(set(groups)), share=share)  # fmt: skip
+        name = f"{self.model}, {layer}: {said(metric)}"
+        return answer.mean(name, numbers, groups, within=range_of(metric), share=metric in SHARES)
 
     def peak(self, metric: str) -> tuple[str, Finding] | None:
         means = [(layer, mean) for layer in self.names if (mean := self.mean(metric, layer)) is not None]

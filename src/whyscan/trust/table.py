@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from whyscan.errors import BadRun
@@ -56,7 +56,7 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Raises BadRun where the file cannot be written."""
-    files.write_rows(path, (asdict(row) for row in rows), COLUMNS)
+    files.write_rows(path, ({name: getattr(row, name) for name in COLUMNS} for row in rows), COLUMNS)
 
 
 def read(path: Path) -> tuple[Row, ...]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.differences import Difference, paired
 from whyscan.stats.intervals import proportion, resample_mean
 from whyscan.trust import answer, names, select, states, thresholds
 from whyscan.trust.answer import Finding
@@ -149,8 +149,7 @@ def _level(mine: Sequence[Row], rule: Rule, method: str) -> Finding | None:
     name = f"{rule.metric}, of either sign" if rule.unsigned else rule.metric
     if len(numbers) > 1 and np.isclose(numbers, numbers.mean()).all():
         return Finding(name, float(numbers.mean()), n=len(set(of)), reason=_SAME)
-    low, high = mean_interval(numbers, of, rng=np.random.default_rng(0), within=within)
-    return Finding(name, float(numbers.mean()), answer.number(low), answer.number(high), len(set(of)))
+    return answer.mean(name, numbers, of, within=within)
 
 
 _SAME = "the same on every scan"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, apart, mean_interval, paired
+from whyscan.stats.differences import Difference, apart, paired
 from whyscan.stats.ranking import ranking
 from whyscan.trust import answer, select
 from whyscan.trust import names as called
@@ -95,9 +95,9 @@ def _spoken(start: str, few: str, more: str, less: str, none: str) -> dict[answe
 
 def _mean(mine: Sequence[Mapping[str, Any]], model: str) -> Finding:
     numbers, groups = np.array([row["mean"] for row in mine], float), [str(row["group"]) for row in mine]
-    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(-1.0, 1.0))
-    return Finding(f"{model}: mean rank correlation between methods", float(numbers.mean()), answer.number(low),
-                   answer.number(high), len(set(groups)), chance=0.0)  # fmt: skip
+    return answer.mean(
+        f"{model}: mean rank correlation between methods", numbers, groups, within=(-1.0, 1.0), chance=0.0
+    )
 
 
 def _word(line: Finding) -> Word:
@@ -245,13 +245,13 @@ def _sides(known: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[st
 def _dots(
     label: str, numbers: Sequence[float], rows: Sequence[Mapping[str, Any]], model: str, within: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    groups = [str(row["group"]) for row in rows]
-    low, high = mean_interval(np.array(numbers, float), groups, rng=np.random.default_rng(0), within=within)
-    if not np.isfinite(low):
+    if not numbers:
         return []
-    n = len(set(groups))
-    dot = answer.dot(label, float(np.mean(numbers)), low, high, model, sure=n >= FEWEST.value)
-    return [dot]
+    groups = [str(row["group"]) for row in rows]
+    line = answer.mean(label, np.array(numbers, float), groups, within=within)
+    if line.value is None or line.low is None or line.high is None:
+        return []
+    return [answer.dot(label, line.value, line.low, line.high, model, sure=(line.n or 0) >= FEWEST.value)]
 
 
 def _figure(mine: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:

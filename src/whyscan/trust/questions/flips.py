@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, names
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.thresholds import FEWEST, TURNED
@@ -97,12 +97,11 @@ def _name(pair: Pair) -> str:
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
-    numbers, groups = np.array([row["lost"] for row in rows], float), [str(row["group"]) for row in rows]
+    name = f"{_name(pair)}: positive turned negative"
     if not rows:
-        return Finding(f"{_name(pair)}: positive turned negative", None, share=True, reason="nothing had a clear sign")
-    low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
-    return Finding(f"{_name(pair)}: positive turned negative", float(numbers.mean()), answer.number(low),
-                   answer.number(high), len(set(groups)), share=True)  # fmt: skip
+        return Finding(name, None, share=True, reason="nothing had a clear sign")
+    numbers, groups = np.array([row["lost"] for row in rows], float), [str(row["group"]) for row in rows]
+    return answer.mean(name, numbers, groups, within=(0.0, 1.0), share=True)
 
 
 def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, Finding]]:
@@ -113,10 +112,8 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
         if inside:
             numbers = np.array([row["places"][place] for row in inside], float)
             groups = [str(row["group"]) for row in inside]
-            low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
-            line = Finding(f"{_name(pair)}: of the {place}", float(numbers.mean()), answer.number(low),
-                           answer.number(high), len(set(groups)), share=True)  # fmt: skip
-            found.append((place, line))
+            name = f"{_name(pair)}: of the {place}"
+            found.append((place, answer.mean(name, numbers, groups, within=(0.0, 1.0), share=True)))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, mean_interval, paired
+from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, names, select
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.every import range_of
@@ -80,22 +80,28 @@ Pairs = Mapping[tuple[str, str], tuple[float, float]]
 """By (method, scan), the values of the best and of the weak model."""
 
 
+def _by_scan(pairs: Pairs) -> dict[str, list[tuple[float, float]]]:
+    of: dict[str, list[tuple[float, float]]] = {}
+    for (_, scan), pair in pairs.items():
+        of.setdefault(scan, []).append(pair)
+    return of
+
+
 def _test(pairs: Pairs, told: Mapping[Any, Told], model: str, metric: str = ENERGY) -> Difference:
     """Each scan's mean over the methods that both models have on it."""
-    scans = sorted({scan for _, scan in pairs})
-    means = [np.mean([pair for (_, at), pair in pairs.items() if at == scan], axis=0) for scan in scans]
+    of = _by_scan(pairs)
+    scans = sorted(of)
+    means = [np.mean(of[scan], axis=0) for scan in scans]
     table = np.array(means).reshape(-1, 2)
     groups = [told[model, scan].group for scan in scans]
     return paired(table[:, 0], table[:, 1], groups, within=range_of(metric))
 
 
 def _side(pairs: Pairs, told: Mapping[Any, Told], model: str, side: int) -> Finding:
-    of: dict[str, list[float]] = {}
-    for (_, scan), pair in pairs.items():
-        of.setdefault(scan, []).append(pair[side])
-    means, groups = np.array([np.mean(each) for each in of.values()]), [told[model, scan].group for scan in of]
-    low, high = mean_interval(means, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
-    return Finding("", float(means.mean()), answer.number(low), answer.number(high), len(set(groups)), share=True)
+    of = _by_scan(pairs)
+    means = np.array([np.mean([pair[side] for pair in each]) for each in of.values()])
+    groups = [told[model, scan].group for scan in of]
+    return answer.mean("", means, groups, within=(0.0, 1.0), share=True)
 
 
 def _mean(found: Mapping[select.Key, float], model: str) -> float | None:
@@ -133,14 +139,13 @@ def _nulls(own: Sequence[Row], told: Mapping[Any, Told]) -> list[Finding]:
     """What explanations that know nothing of the model get."""
     found = []
     values = select.values(own, ENERGY)
+    group = {scan: each.group for (_, scan), each in told.items()}
     for name in [each for each in select.methods(values) if is_null(each)]:
         of = {scan: value for (_, method, scan), value in values.items() if method == name}
-        groups = [next(each.group for (_, at), each in told.items() if at == scan) for scan in of]
+        groups = [group[scan] for scan in of]
         numbers = np.array(list(of.values()))
-        low, high = mean_interval(numbers, groups, rng=np.random.default_rng(0), within=(0.0, 1.0))
-        ends = answer.number(low), answer.number(high)
         title = f"{names.title(name)}: share in the tumour"
-        found.append(Finding(title, float(numbers.mean()), *ends, len(set(groups)), share=True))
+        found.append(answer.mean(title, numbers, groups, within=(0.0, 1.0), share=True))
     return found
 
 
