@@ -1,6 +1,8 @@
 """Against what Keras answered (fixtures/*.json, made by make_fixtures.py), and what a network must keep to."""
 
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,37 @@ def test_keras_answers_the_same(name: str) -> None:
         logits = network(pictures(record))
     found = logits.softmax(1) if network.answer == "softmax" else logits.sigmoid()
     np.testing.assert_allclose(found.numpy(), record["answers"], atol=2e-6)
+
+
+def test_opening_does_not_wait_for_torchs_compiler() -> None:
+    """Its import takes longer than all the rest of opening a file."""
+    program = (
+        "import json, sys; from pathlib import Path; from whyscan.models.keras.convert import network_of; "
+        "record = json.loads(Path(sys.argv[1]).read_text()); network_of(record['config'], version=record['version']); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(FIXTURES / "nested.json")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_are_what_the_network_makes(name: str) -> None:
+    """Opening works shapes out without numbers, and for some layers without asking torch."""
+    file, record = opened(name)
+    network = network_of(file.config, file.weights, version=file.version)
+    made: dict[str, list[tuple[int, ...]]] = {name: [] for name in network.keys}
+
+    def watch(layer: str) -> Callable[..., None]:
+        return lambda _module, _inputs, out: made[layer].append(tuple(out.shape))
+
+    for layer in network.keys:
+        network.layer(layer).register_forward_hook(watch(layer))
+    with torch.inference_mode():
+        network(pictures(record)[:1])
+    said = {layer: [shape for ref, shape in network.shapes.items() if ref.layer == layer] for layer in made}
+    assert {layer: sorted(shapes) for layer, shapes in said.items()} == {
+        layer: sorted(shapes) for layer, shapes in made.items()
+    }
 
 
 def test_names_are_those_of_keras() -> None:

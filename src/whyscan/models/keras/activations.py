@@ -86,7 +86,7 @@ class Activation(nn.Module):
         self.kind, self.function = name, function
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
+        return x if x.is_meta else self.function(x)
 
 
 def activation(value: Any, layer: str, *, keras2: bool) -> Activation | None:

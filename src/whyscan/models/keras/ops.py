@@ -40,7 +40,7 @@ class Conv(nn.Module):
         x = self.conv(x)
         if self.pointwise is not None:
             x = self.pointwise(x)
-        return x if self.act is None else self.act(x)
+        return x if self.act is None or x.is_meta else self.act(x)
 
 
 class Transpose(nn.Module):
@@ -74,7 +74,10 @@ class Dense(nn.Module):
         self.linear, self.act = linear, act
 
     def forward(self, x: Tensor) -> Tensor:
-        x = inwards(self.linear(outwards(x)))
+        x = outwards(x)
+        if x.is_meta and x.shape[-1] == self.linear.in_features:
+            return inwards(x.new_empty(*x.shape[:-1], self.linear.out_features))
+        x = inwards(self.linear(x))
         return x if self.act is None else self.act(x)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -67,7 +68,10 @@ class Merge(nn.Module):
         self.function, self.mean = function, mean
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        out = reduce(self.function, aligned(list(tensors)))
+        same = aligned(list(tensors))
+        if same[0].is_meta:
+            return same[0].new_empty(np.broadcast_shapes(*(tuple(x.shape) for x in same)))
+        out = reduce(self.function, same)
         return out / len(tensors) if self.mean else out
 
 
