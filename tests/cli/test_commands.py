@@ -16,8 +16,7 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from whyscan.cli.commands import COMMANDS
-from whyscan.cli.main import app
+from whyscan.cli.main import COMMANDS, app
 from whyscan.errors import BadInput
 
 runner = CliRunner()

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from whyscan.cli import console
-from whyscan.cli.commands import COMMANDS
+from whyscan.cli.main import COMMANDS
 from whyscan.errors import BadScan
 
 

@@ -1,11 +1,19 @@
-"""The `whyscan` command."""
+"""The `whyscan` command.
+
+Each command reads its options, calls one function of the public API, and says what came out. The API is imported inside
+of each: `whyscan --help` answers at once, without loading torch.
+"""
 
 from __future__ import annotations
 
 import typer
 
 import whyscan
-from whyscan.cli import commands, data_commands
+from whyscan.cli import data_commands
+from whyscan.cli.model_commands import doctor, explain, export, methods
+from whyscan.cli.run_commands import audit, compare, demo, report, study, train, trust
+
+COMMANDS = (doctor, audit, train, compare, explain, export, methods, report, trust, study, demo)
 
 app = typer.Typer(
     name="whyscan",
@@ -30,7 +38,7 @@ def root(
     """Options of the program as a whole."""
 
 
-for command in commands.COMMANDS:
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(data_commands.app, name="data")
 
