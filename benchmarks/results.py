@@ -120,7 +120,10 @@ def _rough(number: float) -> str:
 
 
 def _notes(metrics: Sequence[str], legend: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {legend[name]['label']}: {legend[name]['title']}" for name in metrics)
+    told = (
+        (legend[name]["label"], legend[name]["title"].removeprefix(f"{legend[name]['label']}: ")) for name in metrics
+    )
+    return "\n".join(f"- {label}: {title}" for label, title in told)
 
 
 def _trusted(line: Mapping[str, Any] | None) -> str:

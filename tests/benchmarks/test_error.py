@@ -88,6 +88,22 @@ def test_each_peer_nears_what_it_is_judged_against(reference: ModuleType, scan, 
         assert beside["spearman"] > 0.8
 
 
+def test_ways_of_drawing_are_laid_side_by_side(reference: ModuleType, scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    import error_sampling
+
+    assert reference
+    monkeypatch.setattr(error_sampling, "BUDGETS", (50, 100))
+    monkeypatch.setattr(error_sampling, "SEEDS", (0,))
+    found = error_sampling.errors(scan)
+    key = ("regression", error_sampling.KERNEL)
+    other = {(*key, n): found[*key, n] * 2 for n in (50, 100)}
+    medians, ratios = error_sampling.tables([found, {**found, **other}]).split("\n\n")
+    assert len(medians.splitlines()) == 2 + sum(map(len, error_sampling.WAYS.values()))
+    assert len(ratios.splitlines()) == 2 + len(error_sampling.PAIRS)
+    own = np.log(found["regression", error_sampling.LEVERAGE, 100] / found[*key, 100]).mean()
+    assert f"{np.exp(own - np.log(2) / 2):.2f} [" in ratios.splitlines()[2]  # halved in one of two scans
+
+
 def test_what_was_judged_is_kept_and_found_again(reference: ModuleType, scan, tmp_path: Path) -> None:
     planned = {row.tobytes() for row in scan.plan.coalitions}
     coalitions = np.random.default_rng(1).random((50, PLAYERS)) < 0.5

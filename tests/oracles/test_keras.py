@@ -61,6 +61,7 @@ def test_keras_agrees(architecture: str, form: str, tmp_path: Path) -> None:
     )
     alive = np.abs(truth[0] - truth[1]).max()
     theirs, shaken = np.abs(logits - truth).max(), np.abs(expected["shaken"] - logits).max()
+    rounding = np.abs(torch.from_numpy(truth).softmax(1).numpy() - expected["answers"]).max()
     assert alive >= 0.1, "a network that forgets its input agrees with any other"
     for suffix in (".h5", ".keras"):
         path = tmp_path / f"{name}{suffix}"
@@ -75,5 +76,5 @@ def test_keras_agrees(architecture: str, form: str, tmp_path: Path) -> None:
         figures = " | ".join(f"{each:.0e}" for each in (apart, beside, far, theirs, shaken, alive))
         sys.stdout.write(f"| {architecture} | {form} | {suffix} | {figures} |\n")
         assert network.answer == "softmax"
-        assert apart <= 1e-5
-        assert far <= 1e-9
+        assert apart <= max(1e-5, 4 * rounding), f"Keras's own rounding moves a probability by {rounding:.1e}"
+        assert far <= 1e-9  # where rounding is out of the way, the two are one network

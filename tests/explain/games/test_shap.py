@@ -57,6 +57,28 @@ def test_a_small_game_is_solved_exactly(players: int, methods: tuple) -> None:
     np.testing.assert_allclose(found, by_definition(value, players), atol=1e-10)
 
 
+def leverage_by_size(rows: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """By definition: the diagonal of A (A'A)^-1 A' of the weighted rows, summed over coalitions of a size."""
+    weighted = rows * np.sqrt(weights)[:, None]
+    scores = np.einsum("mp,pq,mq->m", weighted, np.linalg.pinv(weighted.T @ weighted), weighted)
+    return np.bincount(sizes, scores)
+
+
+@pytest.mark.parametrize("players", [2, 3, 6, 9])
+def test_what_is_drawn_alone_are_leverage_scores(players: int) -> None:
+    plan = draw(players, [SHAP().sizes(players)], 2**players, 0)
+    size = plan.coalitions.sum(1)
+    inner = (size > 0) & (size < players)
+    centred = plan.coalitions[inner] - size[inner, None] / players  # what is left of them where the sum is known
+    found = leverage_by_size(centred, plan.weights(SHAP().sizes(players))[inner], size[inner])
+    np.testing.assert_allclose(found, SHAP().leverage(players)[:players], atol=1e-9)
+    near = leverage_by_size(
+        np.column_stack([np.ones(len(size)), plan.coalitions]), plan.weights(LIME().sizes(players)), size
+    )
+    lime = LIME().leverage(players)
+    assert np.abs(near / near.sum() - lime / lime.sum()).sum() / 2 < 0.2
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 12), st.integers(4, 200), st.integers(0, 100))
 def test_efficiency_the_values_add_up(players: int, samples: int, seed: int) -> None:

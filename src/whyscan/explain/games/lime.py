@@ -71,6 +71,10 @@ class LIME:
         binomial[-1] += 1 / _SAMPLES
         return np.asarray(_SAMPLES * binomial * kernel(k, players, self.kernel_width))
 
+    def leverage(self, players: int) -> Sizes:
+        """Nearly as it weighs: half a player more or less, all coalitions are equally far from the middle."""
+        return self.sizes(players)
+
     def estimand(self, players: int) -> Estimand:
         """The same weighing in closed form."""
         near = _SAMPLES * kernel(np.arange(players + 1.0), players, self.kernel_width)
