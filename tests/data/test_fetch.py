@@ -25,6 +25,7 @@ class Server:
     content: bytes
     cut: int | None = None
     ranges: bool = True
+    chunked: bool = False
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
@@ -37,16 +38,27 @@ def serve() -> Iterator:
         mine = Server(content, **how)
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 wanted = self.headers.get("Range") or ""
                 mine.asked.append(wanted)
                 match = re.fullmatch(r"bytes=(\d+)-", wanted) if mine.ranges else None
                 body = mine.content[int(match.group(1)) :] if match else mine.content
                 self.send_response(206 if match else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
                 cut, mine.cut = mine.cut, None
-                self.wfile.write(body if cut is None else body[:cut])
+                sent, self.close_connection = body if cut is None else body[:cut], True
+                if mine.chunked:  # as GitHub sends an archive that it makes while it sends it
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    for start in range(0, len(sent), 300):
+                        piece = sent[start : start + 300]
+                        self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                    self.wfile.write(b"" if cut else b"0\r\n\r\n")
+                else:
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(sent)
 
             def log_message(self, *_args) -> None:
                 pass
@@ -105,9 +117,12 @@ def test_a_download_is_checked_and_laid_in_its_place(serve, folder: Path, known:
     assert not leftovers(tmp_path)
 
 
+@pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_cut_download_goes_on(ranges: bool, serve, folder: Path, known: Dataset, tmp_path: Path) -> None:
-    server = serve(zipped(folder), cut=500, ranges=ranges)
+def test_a_cut_download_goes_on(
+    ranges: bool, chunked: bool, serve, folder: Path, known: Dataset, tmp_path: Path
+) -> None:
+    server = serve(zipped(folder), cut=500, ranges=ranges, chunked=chunked)
     fetch("x", tmp_path / "out", mirrors=[server.address], dataset=known)
     assert server.asked == ["", "bytes=500-"]
     assert same(folder, tmp_path / "out")
@@ -130,6 +145,15 @@ def test_the_second_mirror_is_asked_when_the_first_is_not_there(
     server = serve(zipped(folder))
     found = fetch("x", tmp_path / "out", mirrors=[*known.mirrors, server.address], dataset=known)
     assert found["from"] == server.address
+
+
+def test_the_second_mirror_is_asked_when_the_first_has_something_else(
+    serve, folder: Path, known: Dataset, tmp_path: Path
+) -> None:
+    wrong, right = serve(b"<html>come back later</html>"), serve(zipped(folder))
+    found = fetch("x", tmp_path / "out", mirrors=[wrong.address, right.address], dataset=known)
+    assert found["from"] == right.address
+    assert not leftovers(tmp_path)
 
 
 def test_no_network_is_said_with_the_way_round_it(known: Dataset, tmp_path: Path) -> None:

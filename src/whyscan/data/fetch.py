@@ -61,16 +61,10 @@ def fetch(
         raise BadData(f"{out} holds something already", "a new or empty folder", "choose another --out")
     if given is not None and not given.exists():
         raise BadInput(f"{given} does not exist", "a folder or a zip archive of the data set", "check the path")
-    archive, where = given, "what was given"
-    if archive is None:
-        archive, where = _download(mirrors or known.mirrors, out, progress)
-    try:
-        counts = _place(archive, known, out, progress)
-    except OSError as error:
-        raise files.unwritable(out, error) from error
-    finally:
-        if given is None:
-            archive.unlink(missing_ok=True)  # a wrong one would be taken for half of a right one the next time
+    if given is None:
+        counts, where = _from_mirrors(mirrors or known.mirrors, known, out, progress)
+    else:
+        counts, where = _place(given, known, out, progress), "what was given"
     return {"data": str(out), **counts, "from": where, "note": known.note}
 
 
@@ -80,28 +74,42 @@ def _known(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def _download(mirrors: Sequence[str], out: Path, progress: Progress) -> tuple[Path, str]:
-    """The whole archive, and who sent it."""
+def _from_mirrors(mirrors: Sequence[str], known: Dataset, out: Path, progress: Progress) -> tuple[dict[str, int], str]:
+    """Laid in its place from the first mirror that sends the whole data set, and which that was."""
     said = []
     for address in mirrors:
         # a file for each mirror: half of one server's archive and half of another's need not fit
         part = out.with_name(f".{out.name}.{hashlib.sha256(address.encode()).hexdigest()[:8]}.zip.part")
-        for _ in range(TRIES):
-            try:
-                _get(address, part, progress)
-            except _Cut as cut:
-                said.append(f"{address}: {cut}")
-            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ValueError) as error:
-                said.append(f"{address}: {getattr(error, 'reason', error) or type(error).__name__}")
-                break
-            except OSError as error:
-                raise files.unwritable(part, error) from error
-            else:
-                return part, address
+        if why := _download(address, part, progress):
+            said.append(f"{address}: {why}")
+            continue
+        try:
+            return _place(part, known, out, progress), address
+        except BadData as error:
+            said.append(f"{address}: {error.came}")
+        finally:
+            part.unlink(missing_ok=True)  # a wrong one would be taken for half of a right one the next time
     raise BadData(
-        f"no mirror answered ({'; '.join(said)})", "a network",
-        "try again (what has come is kept), or download it elsewhere and give it with --from",
+        f"no mirror sent the data set ({'; '.join(said)})", "a network, and the data set as it was published",
+        "try again (half of a download is kept), or download it elsewhere and give it with --from",
     )  # fmt: skip
+
+
+def _download(address: str, part: Path, progress: Progress) -> str:
+    """The whole archive into `part`; or why it did not come, what came being kept."""
+    why = ""
+    for _ in range(TRIES):
+        try:
+            _get(address, part, progress)
+        except _Cut as cut:
+            why = str(cut)
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ValueError) as error:
+            return str(getattr(error, "reason", error) or type(error).__name__)
+        except OSError as error:
+            raise files.unwritable(part, error) from error
+        else:
+            return ""
+    return why
 
 
 class _Cut(Exception):
@@ -123,37 +131,47 @@ def _get(address: str, part: Path, progress: Progress) -> None:
         goes_on = answer.status == 206
         total = int(answer.headers.get("Content-Length") or 0) + (there if goes_on else 0)
         done = there if goes_on else 0
+        more = True
         with part.open("ab" if goes_on else "wb") as file:
-            while chunk := _next(answer):
+            while more:
+                chunk, more = _next(answer)
                 file.write(chunk)
                 done += len(chunk)
                 progress("downloading (bytes)", min(done, max(total - 1, 0)), total or done + 1)
-        progress("downloading (bytes)", total, total)
-    if total and done < total:
-        raise _Cut(f"cut off after {done} of {total} bytes")
+    if more is None or done < total:
+        raise _Cut(f"cut off after {done} of {total or 'unknown'} bytes")
+    progress("downloading (bytes)", done, done)
 
 
-def _next(answer: Any) -> bytes:
+def _next(answer: Any) -> tuple[bytes, bool | None]:
+    """Some bytes, and whether more may follow; None where the connection ended before the answer did.
+
+    An answer in chunks, which does not say how long it is, tells it by its last chunk; one with a length says nothing.
+    """
     try:
-        return bytes(answer.read(_CHUNK))
+        chunk = bytes(answer.read(_CHUNK))
     except http.client.IncompleteRead as error:
-        return error.partial
-    except ConnectionError:  # as at the end of the file: whoever counts the bytes finds it out
-        return b""
+        return error.partial, None
+    except ConnectionError:
+        return b"", None
+    return chunk, bool(chunk)
 
 
 def _place(given: Path, known: Dataset, out: Path, progress: Progress) -> dict[str, int]:
     """Copy what belongs to the set beside `out`, check it, and lay it in its place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
     try:
-        masks = _copy(given, known, part, progress) if given.is_dir() else _unpack(given, known, part, progress)
-        for folder, wanted in known.parts.items():
-            _check(part / folder, folder, wanted.files, wanted.digest)
-        part.chmod((part / next(iter(known.parts))).stat().st_mode & 0o777)  # mkdtemp makes a private folder
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
+        try:
+            masks = _copy(given, known, part, progress) if given.is_dir() else _unpack(given, known, part, progress)
+            for folder, wanted in known.parts.items():
+                _check(part / folder, folder, wanted.files, wanted.digest)
+            part.chmod((part / next(iter(known.parts))).stat().st_mode & 0o777)  # mkdtemp makes a private folder
+            part.replace(out)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise files.unwritable(out, error) from error
     return {"scans": sum(each.files for each in known.parts.values()), "masks": masks}
 
 
