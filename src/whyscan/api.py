@@ -363,8 +363,7 @@ def trust(
     said = [] if attest is None else attesting.given(Path(attest))
     catalogue = open_catalogue(data_of(opened, None if data is None else Path(data)))
     rows = read_splits(opened.splits_path)
-    for name in models:
-        find(name, opened.models(), "model")
+    models = list(dict.fromkeys(find(name, opened.models(), "model") for name in models))
     with files.locked(opened.folder):
         if said:
             attesting.keep(opened, said)

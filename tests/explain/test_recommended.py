@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from whyscan.explain.methods import METHODS, describe
-from whyscan.explain.recommended import FOUND, PLANTED, RECOMMENDED, misses
+from whyscan.explain.recommended import FINDERS, FOUND, INSANE, PLANTED, RECOMMENDED, misses
 from whyscan.study.trust_settings import USUAL, TrustSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "phantom-benchmark.md"
@@ -47,12 +47,17 @@ def test_the_record_is_the_published_table() -> None:
 def test_recommended_is_what_found_everything() -> None:
     assert {"occlusion", "rise", "guided_gradcam"} <= set(RECOMMENDED)
     assert all(misses(name) == () for name in RECOMMENDED)
+    assert set(FINDERS) - set(RECOMMENDED) == {"guided_backprop"} == set(INSANE)
+    failing = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in failing.splitlines() if line.startswith("| mobilenetv2_035")]
+    verdicts = {row[1]: row[2] for row in rows if row[2] in ("recommended", "use with care", "fails")}
+    assert all(verdicts[name] != "fails" for name in RECOMMENDED) and all(verdicts[name] == "fails" for name in INSANE)
     assert misses("gradcam") == ("corner mark",) and misses("attention_rollout") is None
     assert set(FOUND) == set(METHODS) - {"attention_rollout"}
 
 
 def test_recommended_is_what_is_judged_and_listed() -> None:
-    assert set(RECOMMENDED) <= set(USUAL) and len(set(USUAL)) == len(USUAL)
+    assert set(RECOMMENDED) < set(FINDERS) <= set(USUAL) and len(set(USUAL)) == len(USUAL)
     assert tuple(TrustSettings().methods) == USUAL
     listed = {row["name"]: row for row in describe()}
     assert {name for name, row in listed.items() if row["recommended"]} == set(RECOMMENDED)

@@ -135,7 +135,8 @@ def explanation(run, method, layer, state, **more):
 
 
 def test_a_picture_has_its_own_verdict_where_there_is_one(run):
-    judged = {**document(), "settings": {"evaluations": 300}, "folds": False, "explanations": [
+    same = {"evaluations": 300, "seed": run.gallery()["seed"], "methods": ["lime", "shap", "gradcam"]}
+    judged = {**document(), "settings": same, "folds": False, "explanations": [
         explanation(run, "gradcam", synthetic.LAYERS[-1], "unstable"),
         explanation(run, "lime", "", "usable"),
         explanation(run, "shap", "", "blank", target="of no class"),
@@ -150,16 +151,17 @@ def test_a_picture_has_its_own_verdict_where_there_is_one(run):
         gallery.count('<span class="badge ok" title=') == 3
     )  # LIME beside the weak model, its heat map, its superpixels
     assert ">blank</span>" not in gallery and "Not measured on it: seed agreement." in gallery
-    judged["settings"] = {"evaluations": 600}  # then the gallery's LIME is another explanation
-    files.write_json(run.trust_path, judged)
-    again = page.html(run)
-    assert again.count(">unstable</span>") == 2 and '<span class="badge ok" title=' not in again
+    for other in ({"evaluations": 600}, {"seed": 3}, {"methods": ["lime", "gradcam"]}):
+        judged["settings"] = {**same, **other}  # then the gallery's LIME is another explanation
+        files.write_json(run.trust_path, judged)
+        again = page.html(run)
+        assert again.count(">unstable</span>") == 2 and '<span class="badge ok" title=' not in again
     judged["folds"] = True  # and a fold's model is not the one whose pictures these are
-    assert states.states(judged, 600) == {}
+    assert states.states(judged, run.gallery()) == {}
 
 
 def test_no_verdict_no_badge():
-    assert states.states(None, 300) == {}
+    assert states.states(None, {"evaluations": 300}) == {}
     assert states.states({"explanations": [{"state": "not measured", "method": "lime"}]}, None) == {}
 
 

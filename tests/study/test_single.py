@@ -47,6 +47,18 @@ def test_a_blank_scan_does_not_end_the_batch(model: Path, scans: Path, tmp_path:
     assert [each["source"] for each in found["scans"]] == ["b-noise.png"]
 
 
+def test_no_scan_takes_the_name_of_another(model: Path, tmp_path: Path) -> None:
+    """Also where a file is called as whyscan would call the second of two: a, a, a~2."""
+    rng = np.random.default_rng(0)
+    for folder, name in (("one", "a"), ("two", "a"), ("three", "a~2")):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(tmp_path / folder / f"{name}.png")
+    given = [tmp_path / folder for folder in ("one", "two", "three")]
+    found = explain_files(model, given, tmp_path / "out", ["gradcam"])
+    written = [file for each in found["scans"] for file in each["files"]]
+    assert len(set(written)) == len(written) == len(list((tmp_path / "out").iterdir()))
+
+
 def test_a_label_is_one_of_the_classes(model: Path, scans: Path, tmp_path: Path) -> None:
     with pytest.raises(BadTarget, match="label 'banana' is not known"):
         explain_files(model, [scans], tmp_path / "out", ["gradcam"], label="banana")

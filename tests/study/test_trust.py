@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,9 +20,10 @@ from whyscan.errors import BadInput, BadModel, BadRun
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
 from whyscan.records.attribution import load_all
+from whyscan.records.predictions import Predictions
 from whyscan.study import trust_scan
 from whyscan.study.trust_scan import Depth, judge, usable
-from whyscan.study.trust_scans import _distinct
+from whyscan.study.trust_scans import HELD_OUT, Pool, _distinct, choose
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.study.trusting import _read
 from whyscan.trust import battery, names, table
@@ -149,6 +151,26 @@ def test_scans_with_the_same_pixels_are_one_case() -> None:
     rows = [SplitRow(path, "a", None, group, "holdout", False, content) for path, group, content in
             (("1", "g", "x"), ("2", "g", "x"), ("3", "h", "y"), ("4", "h", "y"))]  # fmt: skip
     assert [row.path for row in _distinct(rows, {"2"})] == ["2", "3"]
+
+
+@pytest.mark.parametrize(("wrong", "half"), [(4, 4), (18, 6)])
+def test_half_of_a_class_was_answered_wrongly_where_that_can_be(wrong: int, half: int) -> None:
+    rows = [SplitRow(str(i), "a", None, f"g{i}", "holdout", False, f"c{i}") for i in range(20)]
+    probabilities = np.array([[0.2, 0.8] if i < wrong else [0.8, 0.2] for i in range(20)])
+    paths, groups = tuple(row.path for row in rows), tuple(row.group for row in rows)
+    splits, leaked = ("holdout",) * 20, np.zeros(20, bool)
+    said = Predictions("m", ("a", "b"), paths, np.zeros(20, int), groups, splits, leaked, probabilities)
+    pool = Pool(rows, HELD_OUT, [said], set(), {"m": lambda _: None})
+    chosen, told = choose(pool, scans=12, seed=0)
+    there = sum(int(each.row.path) < wrong for each in chosen)
+    # more than half only where right ones do not suffice; the reader is told the number
+    assert there == max(half, 12 - (20 - wrong)) and f"{there} of them wrong" in told
+
+
+def test_a_model_from_elsewhere_may_know_the_scans() -> None:
+    pool = Pool([], HELD_OUT, [], set(), {}, ["best"])
+    assert "of this run" in pool.told([]) and "whether best learned from" in pool.doubt()
+    assert replace(pool, elsewhere=()).doubt() == ""
 
 
 def test_a_mask_that_does_not_fit_costs_the_localisation_only(phantoms: Path, tmp_path: Path) -> None:

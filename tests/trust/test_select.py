@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import planted
 
-from whyscan.trust import select
+from whyscan.trust import names, select
 from whyscan.trust.profile import profile
 from whyscan.trust.table import Row
 
@@ -33,6 +33,20 @@ def test_a_method_is_judged_at_its_own_layer_also_where_every_scan_was_asked_at_
         rows = judged(10, layered)
         assert select.main_layers(rows) == {(planted.BEST, "gradcam"): OWN, (planted.WEAK, "gradcam"): OWN}
         assert len(select.values(select.main_rows(rows), "sensitivity-n")) == 2 * 10
+
+
+def test_a_method_that_was_asked_of_layers_only_is_not_judged() -> None:
+    """Grad-CAM of every layer is looked at whatever the methods are: it must not be graded by its first layer."""
+    asked = [replace(each, method="lime", layer="", metric="gini", value=0.5) for each in judged(5, 5)[:5]]
+    rows = [*asked, *(each for each in judged(5, 5) if each.metric in names.PROFILED)]
+    assert {method for _, method in select.main_layers(rows)} == {"lime"}
+    assert {row.method for row in select.main_rows(rows)} == {"lime"}
+
+
+def test_a_method_that_refused_every_scan_has_its_refusals() -> None:
+    (row, *_) = judged(5, 5)
+    rows = [replace(row, method="attention_rollout", layer="", metric=names.REFUSED, value=None)]
+    assert select.main_rows(rows) == rows
 
 
 def test_layers_are_compared_on_the_scans_that_were_asked_at_each() -> None:

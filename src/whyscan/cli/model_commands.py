@@ -195,12 +195,13 @@ def methods(json: Json = False) -> None:
         console.say_json({"methods": table})
         return
     for row in table:
+        advice = " (recommended)" if row["recommended"] else f" (but {row['caution']})" if row["caution"] else ""
         needs = "the network" if row["white_box"] else "answers only"
         finds = "not asked" if row["finds"] is None else ", ".join(row["finds"]) or "none"
         settings = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
         console.say(
             f"{row['name']}: {row['title']} ({needs}{', any layer' if row['layered'] else ''})",
-            f"  planted reasons found: {finds}{' (recommended)' if row['recommended'] else ''}",
+            f"  planted reasons found: {finds}{advice}",
             f"  {settings}",
         )
 

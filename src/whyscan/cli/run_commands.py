@@ -121,7 +121,9 @@ def trust(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="Repeatable; by default the recommended of `whyscan methods` and familiar ones."),
+        typer.Option(
+            "--method", help="Repeatable; by default those that found every planted reason, and familiar ones."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Models of the run, the best first; by default best and weak.")

@@ -131,7 +131,7 @@ def _get(address: str, part: Path, progress: Progress) -> None:
         goes_on = answer.status == 206
         total = int(answer.headers.get("Content-Length") or 0) + (there if goes_on else 0)
         done = there if goes_on else 0
-        more = True
+        more: bool | None = True
         with part.open("ab" if goes_on else "wb") as file:
             while more:
                 chunk, more = _next(answer)

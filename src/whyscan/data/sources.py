@@ -16,6 +16,7 @@ from whyscan.data.read import read_scan, scan_files
 from whyscan.data.scan import Scan
 from whyscan.data.slices import Slices, check_slices, chosen_slices
 from whyscan.errors import BadInput, BadScan
+from whyscan.records import files
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,10 @@ def sources(
     held: dict[tuple[Path, int | None], Values] = {}  # shared: the values of one volume at a time are in memory
     found: list[Source] = []
     for path in paths:
-        files = scan_files(path) if path.is_dir() else [path]
-        dicom = [file for file in files if is_dicom(file)]
+        here = scan_files(path) if path.is_dir() else [path]
+        dicom = [file for file in here if is_dicom(file)]
         whole = path.is_dir() or path.name.upper() == "DICOMDIR" or series is not None
-        for file in files:
+        for file in here:
             if file in dicom:
                 if not whole:
                     read = partial(read_scan, file, label=label, frame=frame, window=window)
@@ -123,12 +124,8 @@ def _nifti(
 def _apart(slices: list[Source], taken: set[str]) -> list[Source]:
     """Volumes of one name (files in different folders) get a number."""
     name = slices[0].volume
-    count, free = 1, name
-    while free in taken:
-        count += 1
-        free = f"{name}~{count}"
-    taken.add(free)
-    return slices if count == 1 else [replace(each, volume=free) for each in slices]
+    free = files.free_name(name, taken)
+    return slices if free == name else [replace(each, volume=free) for each in slices]
 
 
 def _fail(error: BadScan) -> Scan:

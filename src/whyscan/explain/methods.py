@@ -25,7 +25,7 @@ from whyscan.explain.gradients.integrated import IntegratedGradients
 from whyscan.explain.gradients.rollout import AttentionRollout
 from whyscan.explain.gradients.saliency import InputXGradient, Saliency
 from whyscan.explain.gradients.smoothgrad import SmoothGrad
-from whyscan.explain.recommended import FOUND, RECOMMENDED
+from whyscan.explain.recommended import FOUND, INSANE, RECOMMENDED
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
@@ -231,8 +231,8 @@ METHODS: dict[str, Method] = {
         signed=False,
         white_box=True,
         layered=False,
-        reading="Mostly the edges of the scan, nearly alike for every class and even for a model with random weights: "
-        "a picture to look at, not evidence.",
+        reading="Mostly the edges of the scan, nearly alike for every class and even for a head that was taught "
+        "shuffled labels: a picture to look at, not evidence.",
     ),
     "guided_gradcam": Method(
         GuidedGradCAM,
@@ -313,6 +313,7 @@ def describe() -> list[dict[str, Any]]:
             "reading": method.reading,
             "finds": list(FOUND[name]) if name in FOUND else None,
             "recommended": name in RECOMMENDED,
+            "caution": INSANE.get(name, ""),
             "settings": settings_table(method.explainer()),
         }
         for name, method in METHODS.items()

@@ -38,8 +38,16 @@ FOUND: Mapping[str, tuple[str, ...]] = {
 """By method, the reasons that its map holds surely more of than a map that knows nothing of them. A method that is not
 here was not asked: attention rollout looks at no convolutional network."""
 
-RECOMMENDED = tuple(name for name, found in FOUND.items() if set(found) == set(PLANTED))
-"""Those that found every reason: what to look at first when it is not known what a model uses."""
+FINDERS = tuple(name for name, found in FOUND.items() if set(found) == set(PLANTED))
+"""Those that found every reason."""
+
+INSANE: Mapping[str, str] = {
+    "guided_backprop": "its picture stays the same for a head that was taught shuffled labels",
+}
+"""What failed a check of sanity on every model of docs/results.md, and how: found reasons do not make it evidence."""
+
+RECOMMENDED = tuple(name for name in FINDERS if name not in INSANE)
+"""What to look at first when it is not known what a model uses."""
 
 
 def misses(method: str) -> tuple[str, ...] | None:

@@ -173,7 +173,6 @@ class _Series:
                     last = called(attribution, source, digits=3).replace(" ", "-")
                     # frames of one number may come from several files of a series
                     name = files.free_name(f"{words.stem(attribution, target)}_{last}", taken)
-                    taken.add(name)
                     yield name, made
 
     def _segmentations(self) -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from whyscan.export.dicom_words import file_part
 from whyscan.export.nifti import write_nifti
 from whyscan.export.png import save_png
 from whyscan.export.tensors import save_tensors
+from whyscan.records import files
 from whyscan.records.attribution import Attribution, load_all, save_all
 from whyscan.records.run import Run
 
@@ -158,10 +159,6 @@ def _saved(path: Path) -> list[tuple[str, Path]]:
 
 
 def _apart(named: Named) -> Named:
-    """Names that would collide get a number."""
-    seen: dict[str, int] = {}
-    found = []
-    for name, attributions in named:
-        count = seen[name] = seen.get(name, 0) + 1
-        found.append((name if count == 1 else f"{name}~{count}", attributions))
-    return found
+    """No two names alike."""
+    taken: set[str] = set()
+    return [(files.free_name(name, taken), attributions) for name, attributions in named]

@@ -64,7 +64,6 @@ def write_nifti(attributions: Sequence[Attribution], out: str | Path) -> Exporte
             left_out.append(f"a NIfTI volume of {group[0].source or group[0].scan[:12]} and its neighbours: {space}")
             continue
         name = files.free_name(_name(space), taken)
-        taken.add(name)
         folder = Path(out) / name
         paths += [path for same in _methods(group) for path in _write(same, space, folder)]
     return Exported(tuple(paths), tuple(dict.fromkeys(left_out)))

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -130,12 +130,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def free_name(name: str, taken: Container[str]) -> str:
-    """`name`, or with ~2, ~3, ... behind it the first one that is not taken. Whoever uses it adds it to what is."""
+def free_name(name: str, taken: set[str]) -> str:
+    """`name`, or with ~2, ~3, ... behind it the first one that is not taken; now it is."""
     count, found = 1, name
     while found in taken:
         count += 1
         found = f"{name}~{count}"
+    taken.add(found)
     return found
 
 

@@ -58,7 +58,7 @@ def html(run: Run) -> str:
         "comparison": comparison.section(compared) if compared else None,
         "trust": trust.section(judged) | {"turned": turned.section(run, judged, names)} if judged else None,
         "gallery": gallery.section(run, index, names) if index else None,
-        "states": states.states(judged, (index or {}).get("evaluations")),
+        "states": states.states(judged, index),
         "shortcut": shortcut.section(run, misled) if misled else None,
         "provenance": provenance.section(run, manifest, audit, compared, index),
     }

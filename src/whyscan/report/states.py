@@ -21,20 +21,23 @@ class State:
     why: str
 
 
-def states(document: Mapping[str, Any] | None, evaluations: object) -> dict[tuple[str, ...], State]:
+def states(document: Mapping[str, Any] | None, gallery: Mapping[str, Any] | None) -> dict[tuple[str, ...], State]:
     """The verdict on each explanation that was judged, by `pictures.key_of`.
 
     A fold's model is another model than the one of the gallery: of a run that was judged by folds none is known.
 
     Args:
-        evaluations: what the gallery's LIME and SHAP were given. With another number theirs are other explanations than
-            those that were judged, and have no verdict.
+        gallery: explain/index.json. Where its LIME and SHAP had another seed or number of evaluations, or where they
+            were judged one without the other, theirs are other explanations than those that were judged: no verdict.
     """
     found: dict[tuple[str, ...], State] = {}
     judged = document or {}
     if judged.get("folds") is not False:
         return found
-    same = (judged.get("settings") or {}).get("evaluations") == evaluations
+    settings, shown = judged.get("settings") or {}, gallery or {}
+    same = set(SAMPLED) <= set(settings.get("methods") or ()) and all(
+        settings.get(key) == shown.get(key) for key in ("evaluations", "seed")
+    )
     for each in judged.get("explanations") or []:
         if each["state"] == "not measured" or (each["method"] in SAMPLED and not same):
             continue

@@ -14,7 +14,7 @@ from whyscan.data.catalogue import Catalogue, Entry
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadScan
+from whyscan.errors import BadModel, BadScan
 from whyscan.explain.explain import explain, explain_layers, explain_many
 from whyscan.models import checkpoint
 from whyscan.models.classifier import Classifier
@@ -69,7 +69,7 @@ def explain_stage(
             entry = entries[best.paths[picked.row]]
             try:
                 documents[name][entry.name] = _explain_scan(run, classifier, entry, settings, ledger)
-            except BadScan as error:  # the file changed since the audit, or hiding parts of it changes nothing
+            except (BadScan, BadModel) as error:  # the file changed since the audit, or the model answers NaN
                 failed[entry.name] = str(error)
         progress(f"explaining with {name}", len(picks), len(picks))
         subset = OUTSIDE if name in elsewhere else HELD_OUT

@@ -125,16 +125,20 @@ def out_of_fold(run: Run, name: str) -> dict[str, Fold]:
     return {path: folds[number] for path, number in zip(found.paths, numbers, strict=True)}
 
 
+def known(run: Run, name: str) -> bool:
+    """Whether a model has folds."""
+    return _table(run, name).is_file()
+
+
 def predictions(run: Run, name: str) -> Predictions:
     """What a model's folds say about the scans that they did not see; `splits` holds "fold1", "fold2", ...
 
     Raises:
         BadRun: the model has no folds in this run, or the table is damaged.
     """
-    path = _table(run, name)
-    if not path.is_file():
+    if not known(run, name):
         raise BadRun(f"{name} has no folds in {run.folder}", "models/<name>/folds.csv", "run `whyscan train --folds 5`")
-    return Predictions.load(path, name)
+    return Predictions.load(_table(run, name), name)
 
 
 def accuracies(run: Run) -> dict[str, Evidence]:

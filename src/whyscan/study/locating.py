@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from whyscan.data.catalogue import Catalogue
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
-from whyscan.errors import BadScan
+from whyscan.errors import BadModel, BadScan
 from whyscan.explain.explain import explain
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
-from whyscan.stats.intervals import percentile, resample_mean
+from whyscan.stats.differences import SHARE
+from whyscan.study.mean import mean
 from whyscan.study.settings import StudySettings
 from whyscan.trust.localisation import localise
 
@@ -77,7 +77,7 @@ def locate(
             if scan.region is None or not scan.region.any():
                 continue
             found = energy_of(explain(classifier, scan, "gradcam", "predicted", seed=settings.seed), scan)
-        except BadScan as error:
+        except (BadScan, BadModel) as error:
             failed[path] = str(error)
             continue
         if found["value"] is not None:
@@ -89,16 +89,11 @@ def locate(
         nothing = Evidence.skipped(f"no scan: {subset}")
         return [{**shared, "metric": f"mean {METRIC}", **nothing.row()}]
     summaries = (
-        (f"mean {METRIC}", energy),
-        ("mean share of the image that is lesion (chance)", chance),
-        (f"mean {METRIC} minus chance", list(np.subtract(energy, chance))),
+        (f"mean {METRIC}", energy, SHARE),
+        ("mean share of the image that is lesion (chance)", chance, SHARE),
+        (f"mean {METRIC} minus chance", list(np.subtract(energy, chance)), (-1.0, 1.0)),
     )
     return [
-        {**shared, "metric": name, **_mean(np.array(values), groups, settings.seed).row()} for name, values in summaries
+        {**shared, "metric": name, **mean(values, groups, seed=settings.seed, within=within).row()}
+        for name, values, within in summaries
     ]
-
-
-def _mean(values: Float64[np.ndarray, " n"], groups: Sequence[str], seed: int) -> Evidence:
-    """The mean, with an interval from drawing groups."""
-    low, high = percentile(resample_mean(values, groups, rng=np.random.default_rng(seed)))
-    return Evidence(float(values.mean()), low, high, len(set(groups)))

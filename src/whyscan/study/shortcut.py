@@ -17,7 +17,8 @@ from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, save_all
 from whyscan.records.evidence import Evidence
-from whyscan.stats.intervals import paired_difference, percentile, resample_mean, wilson
+from whyscan.stats.intervals import paired_difference, resample_mean, wilson
+from whyscan.study.mean import mean
 from whyscan.trust.localisation import localise
 
 FALL = 0.2
@@ -152,24 +153,19 @@ def _energies(
                 save_all(folder / files[-1][method], [attribution])
     progress("checking the planted cue", len(had), len(had))
     return {
-        "energy_on_cue": {method: _mean(values, seed).row() for method, values in on_cue.items()},
-        "energy_in_lesion": {method: _mean(values, seed).row() for method, values in in_lesion.items()},
+        "energy_on_cue": {method: _mean(values, seed) for method, values in on_cue.items()},
+        "energy_in_lesion": {method: _mean(values, seed) for method, values in in_lesion.items()},
         "cue_area": float(np.mean([pair.area.mean() for pair in had])),
         "lesion_area": float(np.mean([pair.marked.region.mean() for pair in had if pair.marked.region is not None])),
         "pictures": files,
     }
 
 
+def _mean(values: Sequence[float], seed: int) -> dict[str, Any]:
+    return mean(values, [str(i) for i in range(len(values))], seed=seed).row()
+
+
 def _add(values: list[float], attribution: Attribution, region: Bool[np.ndarray, "h w"] | None) -> None:
     found = localise("energy", attribution.values[0], region)
     if found.value is not None:
         values.append(found.value)
-
-
-def _mean(values: Sequence[float], seed: int) -> Evidence:
-    if not values:
-        return Evidence.skipped("no scan on which this can be measured")
-    numbers = np.asarray(values)
-    scans = [str(i) for i in range(len(numbers))]
-    interval = percentile(resample_mean(numbers, scans, rng=np.random.default_rng(seed)))
-    return Evidence(float(numbers.mean()), *interval, len(numbers))

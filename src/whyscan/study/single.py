@@ -77,6 +77,7 @@ def explain_files(
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     stems, without = _stems(given), empty_slices(given, progress)
+    taken = set(stems)
     empty = {n: {"source": source.name, "reason": without[n]} for n, source in enumerate(given) if n in without}
     slices_of: dict[str, list[dict[str, str]]] = {}
     job = Job(classifier, explainers, layers, targets, seed, agree)
@@ -85,8 +86,7 @@ def explain_files(
             failed.append({"source": given[number].name, "error": str(found)})
             continue
         if not (stem := stems[number]):
-            stem = files.free_name(scan.source, stems)
-            stems.append(stem)
+            stem = files.free_name(scan.source, taken)
         done.append(_write(found, scan, out, stem))
         if given[number].volume:
             slices_of.setdefault(given[number].volume, []).append(_numbers(found, done[-1]))
@@ -103,16 +103,9 @@ def _numbers(found: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, st
 
 
 def _stems(sources: Sequence[Source]) -> list[str]:
-    """A file name for each scan; those that would collide get a number."""
-    seen: dict[str, int] = {}
-    stems = []
-    for source in sources:
-        if not source.stem:
-            stems.append("")
-            continue
-        count = seen[source.stem] = seen.get(source.stem, 0) + 1
-        stems.append(source.stem if count == 1 else f"{source.stem}~{count}")
-    return stems
+    """A file name for each scan, no two alike."""
+    taken: set[str] = set()
+    return [files.free_name(source.stem, taken) if source.stem else "" for source in sources]
 
 
 def _write(found: Found, scan: Scan, out: Path, stem: str) -> dict[str, Any]:

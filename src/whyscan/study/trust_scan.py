@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from whyscan.data.head import Head, find_head
+from whyscan.data.head import Head
 from whyscan.data.scan import Scan
 from whyscan.errors import WhyscanError
 from whyscan.explain.explain import explain_layers, explain_many
@@ -34,6 +34,7 @@ from whyscan.trust.edits import EDITS
 from whyscan.trust.flipping import flip_row, turned
 from whyscan.trust.nulls import null_attributions
 from whyscan.trust.table import Row
+from whyscan.trust.tissue import head_of
 
 SIDE = 16
 """Layers' maps are kept at this size to be compared across scans."""
@@ -77,7 +78,7 @@ def judge(
         mistaught: by model, what makes the same model taught shuffled labels, or says why there is none.
     """
     found = Judgement()
-    head = find_head(scan)
+    head = head_of(scan)
     superpixels: dict[str, dict[str, Attribution]] = {}
     for name, speaker in speakers.items():
         classifier = replace(speaker, name=name)
@@ -180,8 +181,7 @@ def _layers(found: Judgement, classifier: Classifier, scan: Scan, target: str, r
         return
     for layer, attribution in layers.items():
         case = Case(classifier, scan, attribution, target, remaker.of("gradcam"))
-        battery = {**PROFILE, names.DISCRIMINATIVE: FREE[names.DISCRIMINATIVE]}
-        found.rows += [row(case, each, group=group) for each in measure(case, battery)]
+        found.rows += [row(case, each, group=group) for each in measure(case, PROFILE)]
         grid = attribution.grid[attribution.index(target)]
         found.maps.append(
             {"model": classifier.name, "layer": layer, "content": scan.content, "group": group, "target": target,

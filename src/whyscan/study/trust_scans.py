@@ -18,6 +18,7 @@ from whyscan.records.predictions import Predictions
 from whyscan.records.run import Run
 from whyscan.study import folds
 from whyscan.study.workspace import split_seed
+from whyscan.training.parts import trained_here
 
 HELD_OUT = "held out"
 OUT_OF_FOLD = "out of fold"
@@ -26,7 +27,7 @@ _WHOSE = {
     HELD_OUT: "validation, holdout and clean test",
 }
 WRONG_SHARE = 0.5
-"""At most this share of a class's scans are ones that a model got wrong: there are few, and they answer question 2."""
+"""This share of a class's scans are ones that a model got wrong, where there are so many: they answer question 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The scans that none of the models was trained on, none twice: what samples are drawn from.
+    """The scans that no model of this run was trained on, none twice: what samples are drawn from.
 
     Attributes:
         rows: of the split.
@@ -62,6 +63,7 @@ class Pool:
         said: what each model predicted of them.
         masks: paths of all scans whose tumour is known.
         speakers: by model, who of it may speak about the scan of a path.
+        elsewhere: models that are not known to have learned from this run's training scans only.
     """
 
     rows: Sequence[SplitRow]
@@ -69,6 +71,7 @@ class Pool:
     said: Sequence[Predictions]
     masks: set[str]
     speakers: Mapping[str, Callable[[str], Speaker]]
+    elsewhere: Sequence[str] = ()
 
     @classmethod
     def of(cls, run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str]) -> Pool:
@@ -84,14 +87,25 @@ class Pool:
             raise BadRun(came, "scans held out, or `train --folds 5`", "add folds")
         masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
         speakers = {name: _speakers(run, rows, where, name) for name in models}
-        return cls(_distinct(found, masks), where, said, masks, speakers)
+        elsewhere = [] if where == OUT_OF_FOLD else [each for each in models if not trained_here(run.model(each), rows)]
+        return cls(_distinct(found, masks), where, said, masks, speakers, elsewhere)
 
     def chosen(self, order: Sequence[SplitRow]) -> list[Chosen]:
         return [Chosen(row, {name: speaker(row.path) for name, speaker in self.speakers.items()}) for row in order]
 
     def told(self, order: Sequence[SplitRow]) -> str:
         """How many of how many, and whose words they are."""
-        return f"{len(order)} of {len(self.rows)} scans ({_WHOSE[self.where]})"
+        whose = f"{_WHOSE[self.where]} of this run" if self.elsewhere else _WHOSE[self.where]
+        return f"{len(order)} of {len(self.rows)} scans ({whose})"
+
+    def doubt(self) -> str:
+        """What cannot be said of models from elsewhere; empty where every model was trained here."""
+        if not self.elsewhere:
+            return ""
+        return (
+            f" It is not known whether {' and '.join(self.elsewhere)} learned from the scans that are judged: if so, "
+            "none of this is about new ones."
+        )
 
 
 def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
@@ -108,10 +122,11 @@ def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
         for label in labels
     ]
     order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
+    wrong = _wrong(pool.said)
     drawn = (
-        "the same number of each class as far as there are so many, up to half of them wrong for one of the models, "
-        f"known tumours first, drawn with seed {seed}. So shares over all of them are not those of the data; right and "
-        "wrong are reported apart."
+        f"the same number of each class as far as there are so many, {sum(row.path in wrong for row in order)} of them "
+        "wrong for one of the models (half of a class where that can be), known tumours first, drawn with seed "
+        f"{seed}. So shares over all of them are not those of the data; right and wrong are reported apart."
     )
     return pool.chosen(order), f"{pool.told(order)}, {drawn}"
 
@@ -137,12 +152,8 @@ def _unseen(
 ) -> tuple[str, list[SplitRow], Sequence[Predictions]]:
     """Where the scans come from, the scans, and what the models said of them."""
     by_path = {row.path: row for row in rows}
-    try:
-        said = [folds.predictions(run, name) for name in models]
-        where = OUT_OF_FOLD
-    except BadRun:  # no folds: the ordinary case
-        said = [run.predictions(name) for name in models]
-        where = HELD_OUT
+    where = OUT_OF_FOLD if all(folds.known(run, name) for name in models) else HELD_OUT
+    said = [(folds.predictions if where == OUT_OF_FOLD else Run.predictions)(run, name) for name in models]
     known = set(said[0].paths).intersection(*(each.paths for each in said))
     pool = [by_path[path] for path in said[0].paths if path in known and path in by_path]
     if where == HELD_OUT:
@@ -158,19 +169,25 @@ def _of_class(
     random: np.random.Generator,
 ) -> list[SplitRow]:
     """Scans with a known tumour first; wrong and right ones in turn, so that any beginning is balanced."""
-    wrong = {
-        path
-        for each in said
-        for path, label, p in zip(each.paths, each.labels, each.probabilities, strict=True)
-        if int(p.argmax()) != label
-    }
+    wrong = _wrong(said)
     drawn = [rows[i] for i in random.permutation(len(rows))]
     drawn.sort(key=lambda row: row.path not in masks)
     sides = [[row for row in drawn if (row.path in wrong) == is_wrong] for is_wrong in (True, False)]
     fewest = min(len(sides[0]), int(WRONG_SHARE * share))
     turns = [row for pair in zip(sides[0][:fewest], sides[1], strict=False) for row in pair]
-    rest = [row for row in (*sides[1], *sides[0]) if row not in turns]
+    taken = {row.path for row in turns}
+    rest = [row for row in (*sides[1], *sides[0]) if row.path not in taken]
     return [*turns, *rest][:share]
+
+
+def _wrong(said: Sequence[Predictions]) -> set[str]:
+    """Paths of the scans that one of the models gets wrong."""
+    return {
+        path
+        for each in said
+        for path, label, p in zip(each.paths, each.labels, each.probabilities, strict=True)
+        if int(p.argmax()) != label
+    }
 
 
 def _speakers(run: Run, rows: Sequence[SplitRow], where: str, name: str) -> Callable[[str], Speaker]:

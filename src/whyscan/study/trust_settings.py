@@ -10,7 +10,7 @@ from whyscan.checks import one_of
 from whyscan.errors import BadInput
 from whyscan.explain.explain import configure
 from whyscan.explain.methods import Explainer, find_method, settings_table
-from whyscan.explain.recommended import RECOMMENDED
+from whyscan.explain.recommended import FINDERS
 from whyscan.models.compiled import Engine
 from whyscan.study.settings import check_seed
 
@@ -23,7 +23,7 @@ SWIFT = (
     "guided_backprop", "guided_gradcam",
 )  # fmt: skip
 """Methods that take one forward pass and at most one backward pass a class: whole data sets can be asked."""
-USUAL = (*FAMILIAR, *RECOMMENDED)
+USUAL = (*FAMILIAR, *FINDERS)
 """The familiar methods, and those that found every planted reason."""
 
 

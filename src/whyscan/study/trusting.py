@@ -119,7 +119,7 @@ def trust_stage(
     judged = [piece for piece in pieces if piece.name not in unread]
     missing = list({each["source"]: each for each in unread.values()}.values())
     told = {"settings": asdict(settings), "sampling": sampling, "wide_sampling": wide_sampling}
-    return _write(run, names, judged, opened, told, missing)
+    return _write(run, names, judged, opened, told, missing, pool.doubt())
 
 
 def _read(entry: Entry) -> tuple[Scan, list[dict[str, str]]]:
@@ -221,6 +221,7 @@ def _write(
     opened: _Opened,
     told: Mapping[str, Any],
     unread: Sequence[Mapping[str, str]],
+    doubt: str,
 ) -> dict[str, Any]:
     rows, more = _gathered(each for each in kept if not each.depth.wide)
     wide_rows, wide_more = _gathered(each for each in kept if each.depth.wide)
@@ -245,6 +246,7 @@ def _write(
         },
     )
     document["folds"] = any(one.key != name for each in kept for name, one in each.chosen.speakers.items())
+    document["headline"] += doubt
     document["unread"] = list(unread)
     document["masks that do not fit"] = list(
         {each["source"]: each for each in more["masks"] + wide_more["masks"]}.values()

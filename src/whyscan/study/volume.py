@@ -117,6 +117,4 @@ def _write(
 def _part(target: str, taken: set[str]) -> str:
     """A target as part of a file name; different targets stay different."""
     part = re.sub(r"[^\w.-]+", "-", target)[:60].strip("-.") or "unnamed"
-    found = files.free_name(part, taken)
-    taken.add(found)
-    return found
+    return files.free_name(part, taken)

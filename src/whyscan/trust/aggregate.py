@@ -19,7 +19,6 @@ from whyscan.trust.every import CHANCES, EVERY, Meaning, chance_of, meaning, ran
 from whyscan.trust.table import Row
 
 PLACES = ("image", "head")
-REFUSED = "explanation"
 """What a row is of that says that a method made no explanation at all."""
 
 
@@ -87,7 +86,7 @@ def aggregate(rows: Sequence[Row]) -> list[Mean]:
     """
     layers = select.main_layers(rows)
     groups = {row.content: row.group for row in rows}
-    refused = _gone(row for row in rows if row.metric == REFUSED)
+    refused = _gone(row for row in rows if row.metric == names.REFUSED)
     found: list[Mean] = []
     for asked in _asked(select.main_rows(rows)):
         for key, layer in layers.items():

@@ -19,9 +19,7 @@ FAITHFUL: Mapping[str, Metric] = of("faithfulness")
 """Those that ask the model about perturbed scans."""
 STURDY: Mapping[str, Metric] = of("robustness", "sanity")
 """Those that explain again: other seeds, noise, mirrored scans, random weights, shuffled labels."""
-PROFILE: Mapping[str, Metric] = {
-    name: FREE[name] for name in (names.BLANK, names.ENERGY, names.ENERGY_CHANCE, names.AUC)
-}
+PROFILE: Mapping[str, Metric] = {name: FREE[name] for name in names.PROFILED}
 """What every layer is asked."""
 
 

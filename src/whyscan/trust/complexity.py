@@ -7,6 +7,7 @@ from jaxtyping import Float64
 
 from whyscan.records.evidence import Evidence
 from whyscan.trust.case import Case
+from whyscan.trust.flat import flat
 
 SHARE = 0.9
 """Of the weight, that the effective size has to hold."""
@@ -61,6 +62,6 @@ def shares(case: Case) -> Float64[np.ndarray, " n"] | Evidence:
     values = np.abs(case.values.astype(np.float64)).ravel()
     if not np.isfinite(values).all():
         return Evidence.failed("the map holds NaN or infinity")
-    if len(values) < 2 or np.ptp(case.values) <= 1e-6 * values.max():
+    if len(values) < 2 or flat(case.values):
         return Evidence.skipped("every pixel is alike in the map")
     return np.asarray(values / values.sum())

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from whyscan.records.evidence import Evidence
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
+from whyscan.trust.flat import flat
 
 
 def blank(case: Case) -> Evidence:
@@ -31,7 +32,7 @@ def constant(case: Case) -> Evidence:
     values = case.values
     if not np.isfinite(values).all() or not np.any(values):
         return Evidence(0.0, n=1)
-    return Evidence(float(np.ptp(values) <= 1e-6 * np.abs(values).max()), n=1)
+    return Evidence(float(flat(values)), n=1)
 
 
 def converged(case: Case) -> Evidence:
@@ -47,7 +48,7 @@ def class_discriminativeness(case: Case) -> Evidence:
     Near 0 the map is the same whatever class it is asked for: it shows the scan, or one feature, and no argument for
     this class.
     """
-    maps = [each.ravel() for each in case.attribution.grid if np.ptp(each) > 0 and np.isfinite(each).all()]
+    maps = [each.ravel() for each in case.attribution.grid if np.isfinite(each).all() and not flat(each)]
     if len(maps) < 2:
         return Evidence.skipped("fewer than two classes have a map")
     ranks = np.stack([rankdata(each) for each in maps])

@@ -15,11 +15,11 @@ from scipy.ndimage import distance_transform_edt
 
 from whyscan.records.evidence import Evidence
 from whyscan.trust.case import Case, Metric
+from whyscan.trust.flat import flat
 from whyscan.trust.inside import MEASURES, Inside, Measure, Values
 
 CENTRE_SPREAD = 0.25
 """Standard deviation of the centre prior, as a share of each side."""
-_NOISE = 1e-6
 
 Map = Float32[np.ndarray, "h w"]
 Region = Bool[np.ndarray, "h w"]
@@ -206,7 +206,7 @@ def _asked(
         return Evidence.skipped("no pixel of the region is where pixels count")
     if inside.all():
         return Evidence.skipped("the region is everywhere: nothing could miss it")
-    if np.ptp(pixels) <= _NOISE * np.abs(pixels).max():
+    if flat(pixels):
         return Evidence.skipped("the map is the same everywhere")
     if measure.needs == "positive" and pixels.max() <= 0:
         return Evidence.skipped("the map has no positive values")

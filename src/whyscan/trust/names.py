@@ -11,7 +11,6 @@ POINTING = "pointing game"
 POINTING_CHANCE = "pointing game chance"
 RANK = "relevance rank"
 AUC = "auc"
-TISSUES = ("tumour", "brain", "border", "background")
 DELETION = "deletion auc"
 SENSITIVITY_N = "sensitivity-n"
 INSERTION = "insertion auc"
@@ -30,6 +29,11 @@ BLANK = "blank"
 CONSTANT = "constant"
 CONVERGED = "converged"
 DISCRIMINATIVE = "class discriminativeness"
+REFUSED = "explanation"
+"""In the place of a metric: the method gave no explanation at all."""
+
+PROFILED = (BLANK, ENERGY, ENERGY_CHANCE, AUC, DISCRIMINATIVE)
+"""What every layer is asked. Only a method's own layer is asked more."""
 
 NULL = "null: "
 NULLS = ("edges", "random", "centre", "intensity")

@@ -21,6 +21,7 @@ from whyscan.models.classifier import Pixels, Scores, softmax
 from whyscan.models.compiled import Engine, Judge, appoint
 from whyscan.records.geometry import Geometry
 from whyscan.trust.case import Case
+from whyscan.trust.flat import flat
 from whyscan.trust.impute import Imputed
 
 Within = Literal["image", "head"]
@@ -31,9 +32,6 @@ Scale = Literal["probability", "logit"]
 
 _PROBED, _HIDDEN = 7, (0.1, 0.5, 0.9)
 """Cells along a side, and the shares of them that are hidden, of the scans that an engine is tried on."""
-
-SAME = 1e-6
-"""A map whose values span no more than this share of the largest is the same everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def unfit(case: Case, within: Within) -> tuple[Literal["skipped", "failed"], str
     if counted.sum() < 2:
         return "skipped", "there are fewer than two pixels to rank"
     values = on_model(case)[counted]
-    if np.ptp(values) <= SAME * np.abs(values).max():
+    if flat(values):
         return "skipped", "every pixel is alike in the map"
     return None
 

@@ -14,9 +14,10 @@ from whyscan.models.classifier import Classifier
 from whyscan.records.evidence import Evidence
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
+from whyscan.trust.flat import flat
 from whyscan.trust.nulls import edges
 from whyscan.trust.randomised import randomised
-from whyscan.trust.stability import noisy_copies, noisy_maps, rank_correlation
+from whyscan.trust.stability import alike, noisy_copies, noisy_maps
 
 STEPS = (0.25, 0.5, 0.75)
 """Shares of the layers, from the top, whose weights are redrawn in the cascade, before all of them are."""
@@ -133,17 +134,13 @@ def _similar(case: Case, share: float) -> Evidence:
 
 
 def _correlation(first: Map, second: Map) -> Evidence:
-    a, b = (np.abs(np.asarray(each, np.float64)).ravel() for each in (first, second))
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return Evidence.failed("the map holds NaN or infinity")
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return Evidence.skipped("one of the two maps is the same everywhere")
-    return Evidence(rank_correlation(a, b), n=1)
+    """Of the maps' sizes: a map and its negative show the same places."""
+    return alike(np.abs(first), np.abs(second))
 
 
 def _entropy(values: Map) -> float | None:
     """Of the histogram of the map's values, in nats."""
-    if not np.isfinite(values).all() or np.ptp(values) == 0:
+    if not np.isfinite(values).all() or flat(values):
         return None
     shares = np.histogram(values, BINS)[0].astype(np.float64) / values.size
     shares = shares[shares > 0]

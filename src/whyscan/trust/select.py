@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from whyscan.trust.names import is_null
+from whyscan.trust import names
 from whyscan.trust.table import Row
 
 Key = tuple[str, str, str]
@@ -43,20 +43,29 @@ def predictions(rows: Iterable[Row]) -> dict[tuple[str, str], Told]:
 
 
 def main_layers(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """The layer that a (model, method) is judged by: its own, the one that was asked most.
+    """The layer that a (model, method) is judged by: its own; "" of a method without layers.
 
-    Whatever is asked of all layers is some of what is asked of the method's own. A method without layers has "".
+    A method of which there are only layer profiles was not judged, and has none.
     """
-    asked: dict[tuple[str, str], dict[str, set[tuple[str, str, str]]]] = defaultdict(dict)
+    own: dict[tuple[str, str], str] = {}
+    refused: dict[tuple[str, str], str] = {}
+    layers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
-        asked[row.model, row.method].setdefault(row.layer, set()).add((row.content, row.metric, row.within))
-    return {key: max(layers, key=lambda layer: len(layers[layer])) for key, layers in asked.items()}
+        key = row.model, row.method
+        if row.metric == names.REFUSED:
+            refused[key] = row.layer
+            continue
+        layers[key].add(row.layer)
+        if row.metric not in names.PROFILED:
+            own[key] = row.layer
+    alone = {key: next(iter(each)) for key, each in layers.items() if len(each) == 1}
+    return refused | alone | own
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows of each method's own layer: those of other layers are for the question about layers."""
     layers = main_layers(rows)
-    return [row for row in rows if row.layer == layers[row.model, row.method]]
+    return [row for row in rows if row.layer == layers.get((row.model, row.method))]
 
 
 def values(
@@ -81,7 +90,7 @@ def values(
 
 def real(found: Mapping[Key, float]) -> dict[Key, float]:
     """Without the explanations that know nothing of the model."""
-    return {key: value for key, value in found.items() if not is_null(key[1])}
+    return {key: value for key, value in found.items() if not names.is_null(key[1])}
 
 
 def methods(found: Iterable[Key]) -> list[str]:

@@ -18,6 +18,7 @@ from whyscan.data.scan import Scan, content_hash
 from whyscan.records.evidence import Evidence
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
+from whyscan.trust.flat import flat
 
 RADIUS = 0.02
 """Largest change of a pixel by noise, of full brightness: about the noise of a scanner."""
@@ -62,7 +63,7 @@ def seed_agreement(case: Case) -> Evidence:
     Low means that the picture is a matter of luck. 1 for methods that draw nothing.
     """
     (made,) = case.remake(case.classifier, {"another seed": case.scan}, case.seed + 1)
-    return _alike(case.values, made)
+    return alike(case.values, made)
 
 
 def flip_consistency(case: Case) -> Evidence:
@@ -70,7 +71,7 @@ def flip_consistency(case: Case) -> Evidence:
 
     Low means that the map, or the model itself, takes left and right for different things.
     """
-    return _alike(case.values, _moved(case, "mirrored")[:, ::-1])
+    return alike(case.values, _moved(case, "mirrored")[:, ::-1])
 
 
 def turn_consistency(case: Case) -> Evidence:
@@ -81,7 +82,7 @@ def turn_consistency(case: Case) -> Evidence:
     back = ndimage.rotate(_moved(case, "turned"), -TURN, axes=(1, 0), reshape=False, order=1, mode="nearest")
     ones = np.ones(case.scan.shape, np.float32)
     there = ndimage.rotate(ones, -TURN, axes=(1, 0), reshape=False, order=1) > 0.99
-    return _alike(case.values, back, there & (ndimage.rotate(ones, TURN, axes=(1, 0), reshape=False, order=1) > 0.99))
+    return alike(case.values, back, there & (ndimage.rotate(ones, TURN, axes=(1, 0), reshape=False, order=1) > 0.99))
 
 
 def top_overlap(case: Case) -> Evidence:
@@ -89,7 +90,7 @@ def top_overlap(case: Case) -> Evidence:
 
     Low means that what the picture shows as most important is chosen by noise (Ghorbani et al. 2019).
     """
-    if np.ptp(case.values) == 0:
+    if flat(case.values):
         return Evidence.skipped("the map is the same everywhere")
     maps = noisy_maps(case)
     if not all(np.isfinite(each).all() for each in (case.values, *maps)):
@@ -154,13 +155,13 @@ def _worst(found: list[float]) -> Evidence:
     return Evidence(max(found), n=1)
 
 
-def _alike(first: Map, second: Map, there: Bool[np.ndarray, "h w"] | None = None) -> Evidence:
+def alike(first: Map, second: Map, there: Bool[np.ndarray, "h w"] | None = None) -> Evidence:
     """Spearman's rank correlation over the pixels that count."""
     pairs = (first, second) if there is None else (first[there], second[there])
     a, b = (np.asarray(each, np.float64).ravel() for each in pairs)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return Evidence.failed("the map holds NaN or infinity")
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    if flat(a) or flat(b):
         return Evidence.skipped("one of the two maps is the same everywhere")
     return Evidence(rank_correlation(a, b), n=1)
 

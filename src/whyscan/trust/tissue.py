@@ -13,9 +13,9 @@ from whyscan.data.head import Head, find_head
 from whyscan.data.scan import Scan
 from whyscan.records.evidence import Evidence
 from whyscan.trust.case import Case, Metric
+from whyscan.trust.flat import flat
 
 PARTS = ("tumour", "brain", "border", "background")
-_NOISE = 1e-6
 
 Mask = Bool[np.ndarray, "h w"]
 
@@ -67,7 +67,7 @@ def share(values: Float32[np.ndarray, "h w"], tissue: Tissue, part: str) -> Evid
     if not np.isfinite(values).all():
         return Evidence.failed("the map holds NaN or infinity")
     weight = np.abs(values.astype(np.float64))
-    if np.ptp(values) <= _NOISE * weight.max():
+    if flat(values):
         return Evidence.skipped("the map is the same everywhere")
     return Evidence(float(weight[mask].sum() / weight.sum()), n=1)
 
@@ -121,7 +121,7 @@ def _share(case: Case, part: str) -> Evidence:
 
 
 def _tissue(case: Case) -> Tissue:
-    found = _found(case.scan)
+    found = head_of(case.scan)
     if case.head is not None:
         brain = None if found.brain is None else found.brain & case.head
         found = Head(case.head, brain, found.reason)
@@ -129,7 +129,7 @@ def _tissue(case: Case) -> Tissue:
 
 
 @lru_cache(maxsize=4)
-def _found(scan: Scan) -> Head:
+def head_of(scan: Scan) -> Head:
     """Kept for the scan's next map, metric and model: finding costs more than all of the shares."""
     return find_head(scan)
 

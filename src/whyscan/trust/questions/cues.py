@@ -124,7 +124,7 @@ def _sample(table: Sequence[Mapping[str, Any]], model: str, alike: bool) -> str:
         return f"The edits were made on {scans} scans{wrong}, drawn from all alike: shares of them are the data's."
     return (
         f"These are shares of the {scans} scans that were edited{wrong}, not of all scans: they were chosen by class, "
-        "and up to half of a class for being answered wrongly, which are answers that change more easily."
+        "and half of a class, where there are so many, for being answered wrongly: answers that change more easily."
     )
 
 
