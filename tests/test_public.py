@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -51,3 +54,12 @@ def test_the_settings_of_every_method_are_public() -> None:
 
     for method in METHODS.values():
         assert getattr(whyscan, method.explainer.__name__) is method.explainer
+
+
+def test_every_public_name_has_its_reference() -> None:
+    from whyscan import api
+
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    listed = {resolve_name(f"{path.rpartition('.')[0]}:{path.rpartition('.')[2]}") for path in
+              re.findall(r"^::: (whyscan\.[\w.]+\.\w+)$", page, re.MULTILINE) if path != "whyscan.errors"}  # fmt: skip
+    assert {name for name in api.__all__ if getattr(api, name) not in listed} == set()

@@ -159,7 +159,7 @@ def test_score_cam(layer: str, scan: Scan) -> None:
     (ours,) = ScoreCAM(layer, channels=None, engine="float32")(classifier, [scan])
     assert ours.evaluations == {"layer4": 512, "layer3": 256}[layer]
     expected = theirs(peer.ScoreCAM, classifier, layer, scan.pixels[None].copy(), 1)
-    np.testing.assert_allclose(scaled(ours.maps[1], (64, 64)), expected, atol=1e-4)
+    np.testing.assert_allclose(scaled(ours.maps[1], (64, 64)), expected, atol=1e-5)
 
 
 def test_ablation_cam_and_where_the_peer_is_wrong_a_score_below_zero(scan: Scan) -> None:
@@ -175,7 +175,7 @@ def test_ablation_cam_and_where_the_peer_is_wrong_a_score_below_zero(scan: Scan)
     assert (logits > 0).any() and (logits < 0).any()
     for t in range(3):
         expected = theirs(peer.AblationCAM, classifier, "layer4", scan.pixels[None].copy(), t)
-        agree = np.abs(scaled(ours.maps[t], (64, 64)) - expected).max() <= 1e-4
+        agree = np.abs(scaled(ours.maps[t], (64, 64)) - expected).max() <= 1e-5
         assert agree == (logits[t] > 0)
 
 
