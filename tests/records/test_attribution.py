@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from whyscan.errors import BadRun, BadTarget
-from whyscan.records.attribution import Attribution, find, load_all, relabel, save_all
+from whyscan.records.attribution import Attribution, find, load_all, save_all
 from whyscan.records.geometry import Geometry
 
 GEOMETRY = Geometry.of((6, 9), (8, 8))
@@ -94,8 +94,8 @@ def test_the_digest_sees_every_change() -> None:
         replace(first, seed=8),
         replace(first, targets=("glioma", "meningioma")),
         replace(first, probabilities=np.array([0.4, 0.6], np.float32)),
-        relabel(first, "meningioma", first.source),
-        relabel(first, first.label, "elsewhere.png"),
+        replace(first, label="meningioma"),
+        replace(first, source="elsewhere.png"),
     ]
     assert len({each.digest() for each in [first, *changed]}) == 7
 
@@ -121,7 +121,7 @@ def test_names_cannot_go_wrong() -> None:
     assert found.predicted == "meningioma"
     assert found.probability("men") == pytest.approx(0.7)
     assert found.title("glioma") == "True: glioma, predicted: meningioma, explained: glioma"
-    assert relabel(found, None, "").title("glioma") == "predicted: meningioma, explained: glioma"
+    assert replace(found, label=None, source="").title("glioma") == "predicted: meningioma, explained: glioma"
     with pytest.raises(BadTarget, match="'stroke' is not known"):
         found.index("stroke")
     with pytest.raises(BadTarget, match="could be glioma, glial"):

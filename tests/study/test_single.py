@@ -85,13 +85,18 @@ def test_many_methods_every_layer_and_target_and_what_they_agree_on(
     )
     assert not found["failed"]
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        f"b-noise.{name}.{kind}" for name in [*methods, "consensus"] for kind in ("npz", "png")
+        f"b-noise.{name}.{kind}" for name in [*methods, "consensus", "agreement"] for kind in ("npz", "png")
     )
     layers = [each.layer for each in load_all(out / "b-noise.layercam.npz")]
     assert layers == [layer.name for layer in checkpoint.load(model).layers]
     together = Attribution.load(out / "b-noise.consensus.npz")
     assert len(together.settings["methods"]) == len(methods)
     assert together.targets == CLASSES
+    agreement = Attribution.load(out / "b-noise.agreement.npz")
+    assert agreement.quantity == "share of methods that agree" and not agreement.signed
+    assert agreement.weights.min() >= 0 and agreement.weights.max() <= 1 and np.ptp(agreement.weights) > 0
+    np.testing.assert_allclose(agreement.weights.mean(), agreement.values.mean(), atol=0.2)
+    assert agreement.segments.shape == together.segments.shape
 
 
 def test_options_that_no_method_has_are_refused_before_any_work(model: Path, scans: Path, tmp_path: Path) -> None:

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from whyscan.trust.inside import MEASURES
-from whyscan.trust.localisation import (
-    centre_prior,
-    chance,
-    head_prior,
-    localise,
-)
+from whyscan.trust.localisation import centre_prior, chance, localise
 
 REGION = np.zeros((10, 10), bool)
 REGION[2:4, 2:6] = True  # 8 of 100 pixels
@@ -142,11 +137,7 @@ def test_in_the_head_only_the_heads_pixels_count() -> None:
     assert chance("energy", values, REGION, head).value == pytest.approx(8 / 35)
 
 
-def test_the_priors_know_where_heads_lie_and_no_more() -> None:
+def test_the_centre_prior_is_a_bump_in_the_middle() -> None:
     prior = centre_prior((9, 5))
     assert np.unravel_index(prior.argmax(), prior.shape) == (4, 2)
     np.testing.assert_allclose(prior, prior[::-1, ::-1], rtol=1e-6)
-    head = np.zeros((10, 10), bool)
-    head[1:6, 1:8] = True
-    assert value("energy", head_prior(head)) == pytest.approx(8 / 35)
-    assert value("pointing", head_prior(head)) == pytest.approx(8 / 35)

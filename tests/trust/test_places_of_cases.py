@@ -47,13 +47,6 @@ def test_the_cases_own_head_is_the_head(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_each_figure_has_something_to_be_compared_with(case: Case, name: str) -> None:
-    found = localisation.beside(name, case)
-    assert set(found) == {"chance", "centre prior", "head prior"}
-    if name != "negative":
-        assert all(each.value is not None for each in found.values())
-    assert localisation.beside(name, replace(case, head=None))["head prior"].status == "skipped"
-    inner = localisation.beside(name, case, in_head=True)
-    assert inner["head prior"].status == "skipped"
+def test_inside_the_head_is_another_question(case: Case, name: str) -> None:
     assert localisation.in_head(case, name).status == localisation.localise(name, case.values, case.scan.region).status
     assert localisation.in_head(replace(case, head=None), name).reason == "it is not known where the head is"

@@ -28,7 +28,7 @@ from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.records.attribution import Attribution, find
 
-_METHOD = "consensus"
+_METHOD, _AGREEMENT = "consensus", "agreement"
 _TOP = 0.2
 _NOTHING = 1e-9
 
@@ -56,6 +56,21 @@ class Consensus:
         """The share of methods that agree, at each pixel of the scan."""
         assert self.attribution.segments is not None
         return np.asarray(self.shares[:, self.attribution.geometry.labels_to_scan(self.attribution.segments)])
+
+    def agreement_map(self) -> Attribution:
+        """The share of methods that agree as an attribution of its own, to be saved, drawn and exported like any other.
+
+        It says nothing for or against the target: where methods agree they may agree that nothing is there.
+        """
+        return replace(
+            self.attribution,
+            method=_AGREEMENT,
+            heading=self.attribution.heading.replace("Consensus", "Agreement", 1),
+            quantity="share of methods that agree",
+            weights=self.shares,
+            signed=False,
+            diagnosis=("there",) * len(self.attribution.targets),
+        )
 
 
 def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], target: str | None = None) -> Consensus:

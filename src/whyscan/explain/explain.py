@@ -47,7 +47,7 @@ def explain(
     Args:
         method: a name of `METHODS`, or a method with its settings: `LIME(Perturbation(...), kernel_width=0.5)`.
         targets: "all", "predicted", "true", a class, a contrast "a-b", or several of these.
-        layer: for methods that look at one; "last" where left out.
+        layer: for methods that look at one; the method's own where left out: "last" for Grad-CAM, "final" for others.
         seed: of all that is drawn.
         samples, superpixels, fill, score, engine: for methods that have them; see `Perturbation` and the method's own
             page. What is left out is the method's own. `samples` may be "auto", `superpixels` a label map of one's own.

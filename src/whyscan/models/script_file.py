@@ -86,16 +86,6 @@ def open_script(
     return Classifier(box.name, box.classes, size, box.network, (), fit=fit, hash=sha, about=about, white_box=False)
 
 
-def is_program(path: Path) -> bool:
-    """Whether a file is TorchScript or an exported program rather than a state dict."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = {name.partition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
-    return "constants.pkl" in inside or "models/model.json" in inside
-
-
 def _certain(answers: np.ndarray) -> bool:
     """One column within [0, 1] is taken for a sigmoid, rows that add up to 1 for a softmax."""
     if answers.shape[1] == 1:

@@ -9,7 +9,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -315,8 +315,3 @@ def _unpack(entry: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Attribut
         entry[name] = tuple(entry[name])
     entry["reading"] = tuple(entry.get("reading", ()))  # records of an older make have none
     return Attribution(**entry)
-
-
-def relabel(attribution: Attribution, label: str | None, source: str) -> Attribution:
-    """The same numbers with the scan's true label and name in the run."""
-    return replace(attribution, label=label, source=source)

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from whyscan.render import charts, figures
+from whyscan.render.numerals import fixed
 from whyscan.report import located, metrics
 from whyscan.report.states import SAMPLED
 from whyscan.report.words import Figure, p_value, private
@@ -175,7 +176,7 @@ def _told(data: Mapping[str, Any]) -> str:
     """The chart in words, for those who do not see it."""
     if data.get("kind") == "dots":
         return "; ".join(
-            f"{each['label']} {each.get('series') or ''} {_fixed(each['value'], 2)}".replace("  ", " ")
+            f"{each['label']} {each.get('series') or ''} {fixed(each['value'], 2)}".replace("  ", " ")
             for each in data.get("entries") or []
         )
     if data.get("kind") == "profiles":
@@ -206,10 +207,4 @@ def _figure(row: Mapping[str, Any]) -> Figure:
 
 def _number(value: float, share: bool, signed: bool) -> str:
     unit = (" points" if signed else " %") if share else ""
-    return f"{_fixed(100 * value, 1, signed) if share else _fixed(value, 3, signed)}{unit}"
-
-
-def _fixed(value: float, digits: int, signed: bool = False) -> str:
-    """With a true minus sign; what rounds to 0 has no sign."""
-    value = round(value, digits) + 0.0
-    return f"{value:{'+' if signed and value else ''}.{digits}f}".replace("-", "−")
+    return f"{fixed(100 * value, 1, signed) if share else fixed(value, 3, signed)}{unit}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from whyscan.render.numerals import fixed
+
 SUBSETS = {
     "train": "training",
     "validation": "validation (models were selected on it)",
@@ -39,7 +41,7 @@ def is_share(metric: str) -> bool:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    return "–" if value is None else f"{fixed(100 * value, digits)} %"
 
 
 def number(value: float | None) -> str:
@@ -76,8 +78,10 @@ def figure(row: Mapping[str, Any] | None) -> Figure:
         return Figure("not measured", note=str(row.get("reason") or ""), measured=False)
     scale, unit = (100, " %") if is_share(str(row.get("metric", ""))) else (1, "")
     digits = 1 if unit else 3
-    interval = "" if low is None or high is None else f"{low * scale:.{digits}f} to {high * scale:.{digits}f}"
-    return Figure(f"{value * scale:.{digits}f}{unit}", interval, f"n = {row['n']}" if row.get("n") is not None else "")
+    interval = "" if low is None or high is None else f"{fixed(low * scale, digits)} to {fixed(high * scale, digits)}"
+    return Figure(
+        f"{fixed(value * scale, digits)}{unit}", interval, f"n = {row['n']}" if row.get("n") is not None else ""
+    )
 
 
 def points(row: Mapping[str, Any]) -> Figure:

@@ -93,7 +93,8 @@ class Job:
         known = {**looked, **{name: [each] for name, each in more.items()}}
         found = {name: known[name] for name in self.explainers}
         if self.agree:
-            found["consensus"] = [consensus([each[-1] for each in found.values()]).attribution]
+            together = consensus([each[-1] for each in found.values()])  # of a method at several layers the deepest
+            found |= {each.method: [each] for each in (together.attribution, together.agreement_map())}
         return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64
 
+from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, mean_interval
 from whyscan.stats.tests import holm
 from whyscan.trust import thresholds
@@ -203,12 +204,6 @@ def surely_small(found: Difference) -> bool:
     return fewest(found) >= thresholds.FEWEST.value and in_spreads(found)[1] < thresholds.DETECTABLE.value
 
 
-def fixed(value: float, digits: int, sign: bool = False) -> str:
-    """With so many digits and a true minus sign; what rounds to 0 has no sign."""
-    value = round(value, digits) + 0.0
-    return f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−")
-
-
 def percent(value: float | None, digits: int = 0) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{fixed(100 * value, digits)} %"
 
@@ -248,11 +243,6 @@ def _difference(found: Difference, p: float | None, digits: int, scale: float, u
 
 def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def minus(text: str) -> str:
-    """A hyphen before a digit as a minus sign."""
-    return "".join("−" if c == "-" and text[i + 1 : i + 2].isdigit() else c for i, c in enumerate(text))
 
 
 def groups(n: int) -> str:

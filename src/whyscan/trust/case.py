@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 from whyscan.data.scan import Scan
 from whyscan.errors import WhyscanError
 from whyscan.explain.games.perturb import Memory
-from whyscan.models.classifier import Classifier, Pixels, Scores
+from whyscan.models.classifier import Classifier, Pixels
 from whyscan.models.compiled import Engine, Judge
 from whyscan.records.attribution import Attribution
 from whyscan.records.evidence import Evidence
@@ -107,10 +107,6 @@ class Case:
     def prepared(self) -> tuple[Pixels, Geometry]:
         """The scan on the model's grid, (1, c, h, w), and how it came there."""
         return self.classifier.prepare(self.scan)
-
-    def score(self, scores: Scores) -> Float32[np.ndarray, " n"]:
-        """What the target gets of the scores (n, k): its class's column, or the difference of a contrast's two."""
-        return np.asarray(scores @ self.classifier.target(self.target), np.float32)
 
 
 Metric = Callable[[Case], Evidence]

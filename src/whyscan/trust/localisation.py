@@ -1,8 +1,7 @@
 """Localisation: does the map lie where the tumour is, and more so than a map that knows nothing of it?
 
-Every measure has its chance level for the mask at hand, and can be asked of two maps that know no more than where
-heads lie: the centre prior and the head prior. A map without any preference is not measured: it points nowhere, so it
-cannot hit.
+Every measure has its chance level for the mask at hand, and can be asked of a map that knows no more than where heads
+lie: the centre prior. A map without any preference is not measured: it points nowhere, so it cannot hit.
 """
 
 from __future__ import annotations
@@ -44,23 +43,6 @@ def chance(name: str, values: Map, region: Region | None, among: Region | None =
     return asked if isinstance(asked, Evidence) else Evidence(MEASURES[name].chance(*asked), n=1)
 
 
-def beside(name: str, case: Case, *, in_head: bool = False) -> dict[str, Evidence]:
-    """What the case's own figure is to be compared with: chance, the centre prior and the head prior."""
-    region, shape = case.scan.region, case.values.shape
-    among = case.head if in_head else None
-    found = {
-        "chance": chance(name, case.values, region, among),
-        "centre prior": localise(name, centre_prior(shape), region, among),
-    }
-    if case.head is None:
-        found["head prior"] = Evidence.skipped("it is not known where the head is")
-    elif in_head:
-        found["head prior"] = Evidence.skipped("inside the head, the head prior is the same everywhere")
-    else:
-        found["head prior"] = localise(name, head_prior(case.head), region)
-    return found
-
-
 def centre_prior(shape: tuple[int, int]) -> Map:
     """A normal bump in the middle of the image: what a map gets for lying where things usually are."""
     rows, columns = (
@@ -68,11 +50,6 @@ def centre_prior(shape: tuple[int, int]) -> Map:
         for side in shape
     )
     return np.asarray(np.outer(rows, columns), np.float32)
-
-
-def head_prior(head: Region) -> Map:
-    """The same everywhere in the head, and nothing outside."""
-    return head.astype(np.float32)
 
 
 def pointing_game(case: Case) -> Evidence:

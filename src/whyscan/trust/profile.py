@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, select
 from whyscan.trust.answer import Finding
@@ -121,7 +122,7 @@ class Profile:
             if ends is None or peak is None:
                 continue
             share = metric == ENERGY
-            top = answer.percent(peak[1].value, 1) if share else answer.fixed(peak[1].value or 0.0, 2)
+            top = answer.percent(peak[1].value, 1) if share else fixed(peak[1].value or 0.0, 2)
             change = answer.difference(ends, p[metric], share=share)
             lines.append(
                 f"the {said(metric)} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}"
@@ -145,7 +146,7 @@ class Profile:
         first, last = (self.mean(LIKENESS, self.names[i]) for i in (0, -1))
         if first is None or last is None:
             return ""
-        ends = (answer.fixed(end.value or 0.0, 2) for end in (first, last))
+        ends = (fixed(end.value or 0.0, 2) for end in (first, last))
         alike = " at the first layer and ".join(ends) + " at the last"
         return f"maps of different scans of one class are alike by {alike} (1 is one picture for the whole class)"
 

@@ -72,12 +72,6 @@ def share(values: Float32[np.ndarray, "h w"], tissue: Tissue, part: str) -> Evid
     return Evidence(float(weight[mask].sum() / weight.sum()), n=1)
 
 
-def area(tissue: Tissue, part: str) -> Evidence:
-    """The part's share of the image: what a map without any preference would put on it."""
-    mask = tissue.parts[part]
-    return Evidence.skipped(tissue.reasons[part]) if mask is None else Evidence(float(mask.mean()), n=1)
-
-
 def on_tumour(case: Case) -> Evidence:
     """Share of the attribution on the tumour.
 

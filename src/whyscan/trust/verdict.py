@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from whyscan.render.numerals import minus
 from whyscan.stats.differences import Difference, paired
 from whyscan.stats.intervals import proportion, resample_mean
 from whyscan.trust import answer, names, select, states, thresholds
@@ -171,7 +172,7 @@ def _held(
             continue
         lines.append(line)
         side = _side(line, rule.limit, rule.side)
-        told = f"{what} {answer.minus(f'{line.value:.2f}')} {line.reason or answer.between(line.low, line.high)}"
+        told = f"{what} {minus(f'{line.value:.2f}')} {line.reason or answer.between(line.low, line.high)}"
         answers = [each for one in found if (each := one.broken(rule)) is not None]
         if side == "few":
             fewest.append(line.n or 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, apart, paired
 from whyscan.stats.ranking import ranking
 from whyscan.trust import answer, select
@@ -42,7 +43,7 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     words = [answer.judge(each.found, line.corrected) for each, line in zip(tested, lines, strict=True)]
     told = [
         f"On {answer.groups(first.n or 0)} the maps of different methods for {model} have a mean rank correlation of "
-        f"{answer.fixed(first.value or 0.0, 2)} {answer.between(first.low, first.high)}: {_reading(_word(first))}."
+        f"{fixed(first.value or 0.0, 2)} {answer.between(first.low, first.high)}: {_reading(_word(first))}."
     ]
     told += [each.sentence(word, line.corrected) for each, word, line in zip(tested, words, lines, strict=True)]
     parts = [(f"{name}: agree", _word(line)) for name, line in found.items()]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, apart
 from whyscan.stats.ranking import Ranking, gain, held_out, ranking
 from whyscan.trust import answer, names, select
@@ -233,7 +234,7 @@ class _Model:
             "no": f"maps add next to nothing (surely less than {ADDED.value}):",
         }.get(self.predicts, "there are too few scans to tell whether maps add to it:")
         ends = answer.between(added.low, added.high)
-        return f"{text}; {verb} {answer.fixed(added.value, 2, sign=True)} {ends} without a mask."
+        return f"{text}; {verb} {fixed(added.value, 2, sign=True)} {ends} without a mask."
 
 
 def _figure(each: Sequence[_Model]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from whyscan.render.numerals import minus
 from whyscan.trust import answer, names, select
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.attested import Statement
@@ -163,7 +164,7 @@ def _plausible(errors: Answer) -> Entry:
 
 def _figure(line: Finding) -> str:
     text = f"{line.value:{'+' if line.signed else ''}.2f}"
-    return f"{answer.minus(text)} {answer.between(line.low, line.high)}"
+    return f"{minus(text)} {answer.between(line.low, line.high)}"
 
 
 def _efficient(rows: Sequence[Row]) -> Entry:
