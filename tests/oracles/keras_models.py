@@ -80,19 +80,20 @@ def calibrate(model: keras.Model, images: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def bare(model: keras.Model) -> Iterator[keras.Layer]:
+def bare(model: keras.Model) -> Iterator[None]:
     """Without the last activation: the model answers with logits."""
     *_, last = (layer for layer in walk(model) if hasattr(layer, "activation"))
     kept, last.activation = last.activation, keras.activations.linear
     try:
-        yield last
+        yield
     finally:
         last.activation = kept
 
 
 def level(model: keras.Model, images: np.ndarray) -> None:
     """Scale and shift the last kernel so that the images' logits differ by about 1, and no softmax is full."""
-    with bare(model) as last:
+    *_, last = (layer for layer in walk(model) if hasattr(layer, "kernel"))  # its activation may be another layer
+    with bare(model):
         scores = np.asarray(model(images, training=False))
         kernel, bias = np.asarray(last.kernel), np.asarray(last.bias)
         scale = 1 / scores.std(0).mean()
