@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from whyscan.models.keras.activations import Activation
 from whyscan.models.keras.convert import network_of
 from whyscan.models.keras.network import KerasNetwork
 from whyscan.models.keras.plain import Rescaling
@@ -37,12 +38,18 @@ pytestmark = [
 
 
 def doubled(network: KerasNetwork) -> KerasNetwork:
-    """In float64, but for the numbers of `Rescaling`: Keras takes them through float32 in every precision."""
+    """In float64, but for what Keras on TensorFlow takes through float32 there too.
+
+    That is the numbers of `Rescaling`, and GELU's root of 1/2.
+    """
+    root = float(np.float32(0.5**0.5))
     for module in network.modules():
         if isinstance(module, Rescaling):
             module.scale, module.offset = (
                 tuple(float(np.float32(each)) for each in values) for values in (module.scale, module.offset)
             )
+        if isinstance(module, Activation) and module.kind == "gelu":
+            module.function = lambda x: x / 2 * (1 + torch.erf(x * root))
     return network.double()
 
 

@@ -6,6 +6,7 @@ it lies on the other, and between the two, or with too few groups of scans, "use
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -53,11 +54,17 @@ def judged(rows: Sequence[Row]) -> list[Judged]:
     by: dict[tuple[str, str], list[Explained]] = {}
     for each in explained(own):
         by.setdefault((each.model, each.method), []).append(each)
-    return [_judged(own, model, method, found) for (model, method), found in by.items()]
+    of: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in own:
+        of[row.model, row.method].append(row)
+    return [
+        _judged([row for name in (method, _RANDOM, _CENTRE) for row in of[model, name]], model, method, found)
+        for (model, method), found in by.items()
+    ]
 
 
-def _judged(own: Sequence[Row], model: str, method: str, found: Sequence[Explained]) -> Judged:
-    mine = [row for row in own if row.model == model]
+def _judged(mine: Sequence[Row], model: str, method: str, found: Sequence[Explained]) -> Judged:
+    """By the rows of the method and of the null explanations that it has to be better than."""
     evidence, fails, care = _present(found)
     for check in (_sanity, _stability):
         line, bad, doubt = check(mine, method, found)
@@ -71,6 +78,8 @@ def _judged(own: Sequence[Row], model: str, method: str, found: Sequence[Explain
         count[each.state] = count.get(each.state, 0) + 1
     return Judged(model, method, grade, (*fails, *care), tuple(evidence), count, states.shares(found))
 
+
+_RANDOM, _CENTRE = names.NULL + "random", names.NULL + "centre"
 
 Check = tuple[list[Finding], list[str], list[str]]
 """Evidence, reasons to fail, reasons for care."""
@@ -207,12 +216,12 @@ def _faithfulness(mine: Sequence[Row], method: str) -> Check:
     By sensitivity-n: on the phantom benchmark, where the reason is known, it tells the truth from a random map; the
     commoner deletion AUC hardly does.
     """
-    return _beside(mine, method, names.SENSITIVITY_N, "null: random", said="faithfulness")
+    return _beside(mine, method, names.SENSITIVITY_N, _RANDOM, said="faithfulness")
 
 
 def _localisation(mine: Sequence[Row], method: str) -> Check:
     """The map must lie in the tumour more than a bump in the middle of the image does."""
-    return _beside(mine, method, names.ENERGY, "null: centre", said="localisation")
+    return _beside(mine, method, names.ENERGY, _CENTRE, said="localisation")
 
 
 def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: str) -> Check:
