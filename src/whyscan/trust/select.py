@@ -48,18 +48,18 @@ def main_layers(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
     A method of which there are only layer profiles was not judged, and has none.
     """
     own: dict[tuple[str, str], str] = {}
-    refused: dict[tuple[str, str], str] = {}
     layers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
-        key = row.model, row.method
-        if row.metric == names.REFUSED:
-            refused[key] = row.layer
-            continue
-        layers[key].add(row.layer)
-        if row.metric not in names.PROFILED:
-            own[key] = row.layer
-    alone = {key: next(iter(each)) for key, each in layers.items() if len(each) == 1}
-    return refused | alone | own
+        seen = layers[row.model, row.method]
+        if row.metric != names.REFUSED:
+            seen.add(row.layer)
+            if row.metric not in names.PROFILED:
+                own[row.model, row.method] = row.layer
+    return {
+        key: own[key] if key in own else next(iter(each), "")
+        for key, each in layers.items()
+        if key in own or len(each) < 2
+    }
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:
