@@ -47,7 +47,8 @@ def main() -> None:
     ]
     if runs[0].trust_path.is_file():
         sections.append(("Trust", trust_table(runs[0])))
-        sections += metric_tables(files.read_json(runs[0].trust_path))
+        document = files.read_json(runs[0].trust_path)
+        sections += [("Trust: energy in the tumour", place_table(document)), *metric_tables(document)]
     print("\n\n".join(f"### {title}\n\n{table}" for title, table in sections))
 
 
@@ -63,6 +64,29 @@ def trust_table(run: Run) -> str:
             [each["model"], each["method"], each["grade"], shares, *(_trusted(found.get(name)) for name in columns)]
         )
     return markdown(["model", "method", "verdict", "explanations", *columns], lines)
+
+
+def place_table(document: Mapping[str, Any]) -> str:
+    """Energy in the tumour of every method: of all scans, of right and wrong answers, and of each class; in percent."""
+    found = [each for each in document["localisation"] if each["metric"] == "energy in lesion"]
+    of = {(each["model"], each["method"], each["outcome"], each["label"]): each for each in found}
+    labels = [label for label in dict.fromkeys(each["label"] for each in found) if label != "all"]
+    kinds = [("all", "all"), ("right", "all"), ("wrong", "all"), *(("all", label) for label in labels)]
+    keys = sorted(dict.fromkeys((each["model"], each["method"]) for each in found), key=lambda key: _null(key[1]))
+    lines = [
+        [*key, *(_share(of.get((*key, *kind))) for kind in kinds)]
+        for model in dict.fromkeys(each["model"] for each in found)
+        for key in keys
+        if key[0] == model
+    ]
+    return markdown(["model", "method", "all scans", "right", "wrong", *labels], lines)
+
+
+def _share(row: Mapping[str, Any] | None) -> str:
+    if row is None or row["value"] is None:
+        return "-"
+    ends = "" if row["low"] is None else f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{100 * row['value']:.1f}{ends} (n = {row['n']})"
 
 
 def metric_tables(document: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -47,8 +47,15 @@ def test_every_metric_is_a_column_of_its_family_with_interval_groups_direction_a
     assert "ROAD (lower; n = 8)" in faith[0] and "Sensitivity-n (higher; n = 8)" in faith[0]
     assert any(line.startswith("| net | lime | 0.5") and "\N{MINUS SIGN}0.5" in line for line in faith)
     assert any("| net | rise | not measured: the map is blank |" in line for line in faith)
-    assert any(line.startswith("- ROAD: ROAD: mean probability") for line in faith)
+    assert any(line.startswith("- ROAD: mean probability") for line in faith)
     assert "| lime | 1,304 [1,30" in found["Trust: cost"]
+
+
+def test_energy_by_outcome_and_class(tables: ModuleType) -> None:
+    rows = [row(method, i, names.ENERGY, 0.2 + i / 100) for method in ("null: random", "lime") for i in range(8)]
+    lines = tables.place_table(summarise(rows)).splitlines()
+    assert "all scans" in lines[0] and "wrong" in lines[0]
+    assert lines[2].startswith("| net | lime | 23.5 [2") and "(n = 8)" in lines[2] and "null: random" in lines[3]
 
 
 def test_an_older_summary_has_no_such_tables(tables: ModuleType) -> None:
