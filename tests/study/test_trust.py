@@ -114,7 +114,8 @@ def test_a_black_box_is_asked_by_the_methods_that_need_answers_only() -> None:
 
 
 def test_settings_that_cannot_serve_are_refused() -> None:
-    for wrong in ({"methods": ()}, {"methods": ("gradcan",)}, {"scans": 0}, {"evaluations": 3}, {"seed": -1}):
+    for wrong in ({"methods": ()}, {"methods": ("gradcan",)}, {"scans": 0}, {"evaluations": 3}, {"seed": -1},
+                  {"fill": "black"}):  # fmt: skip
         with pytest.raises(BadInput):
             TrustSettings(**wrong)
 

@@ -69,6 +69,13 @@ def test_metrics_of_one_game_share_their_evaluations(drawn: Case) -> None:
     assert sum(len(memory) for memory in each.memories.values()) == 22 + faith.SUBSETS
 
 
+def test_the_fill_can_be_chosen_for_all_but_road(drawn: Case) -> None:
+    for metric in (faith.deletion_auc, faith.insertion_auc, faith.sensitivity_n, faith.road):
+        own = {fill: metric(replace(drawn, fill=fill, memories={})).value for fill in (None, "tissue", "blur", "road")}
+        assert own[None] == own[{"insertion_auc": "blur", "road": "road"}.get(metric.__name__, "tissue")]
+        assert len(set(own.values())) == (1 if metric is faith.road else 3)
+
+
 @given(seed=st.integers(0, 999), steps=st.integers(2, 30), levels=st.integers(1, 5))
 def test_steps_are_of_equal_size_whatever_is_tied(seed: int, steps: int, levels: int) -> None:
     values = np.random.default_rng(seed).integers(0, levels, (7, 9)).astype(np.float32)

@@ -141,6 +141,9 @@ def trust(
     masks: Annotated[int, typer.Option("--masks", min=50, help="Masked scans that RISE asks about.")] = 500,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of integrated gradients.")] = 64,
     engine: Annotated[str | None, typer.Option("--engine", help="For perturbed scans: fast or float32.")] = None,
+    fill: Annotated[
+        str | None, typer.Option("--fill", help="What removed pixels show: tissue, blur or road; or each metric's own.")
+    ] = None,
     check: Annotated[
         list[str] | None, typer.Option("--checklist", help="claim, tripod-ai or future-ai; repeatable.")
     ] = None,
@@ -158,6 +161,7 @@ def trust(
         own_process()
         given: dict[str, Any] = {"methods": tuple(method)} if method else {}
         given |= {"engine": engine} if engine else {}
+        given |= {"fill": fill} if fill else {}
         settings = api.TrustSettings(
             scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, wide=wide, masks=masks, steps=steps,
             seed=seed, evaluations=parse({"samples": samples})["samples"], **given,

@@ -99,7 +99,7 @@ def judge(
             case = Case(
                 classifier, scan, attribution, target, remaker.of(method), head=head.head, memories=memories,
                 judges=judges, mistaught=(mistaught or {}).get(name, no_mistaught), engine=settings.engine,
-                seed=settings.seed,
+                seed=settings.seed, fill=settings.fill,
             )  # fmt: skip
             found.rows += _asked(case, depth, group, spent.get(method))
         found.engines += [

@@ -13,6 +13,7 @@ from whyscan.explain.methods import Explainer, find_method, settings_table
 from whyscan.explain.recommended import FINDERS
 from whyscan.models.compiled import Engine
 from whyscan.study.settings import check_seed
+from whyscan.trust.case import Fill
 
 SHARED = ("lime", "shap")
 """Superpixel methods, which share their perturbed scans and whose signs can be compared."""
@@ -57,6 +58,8 @@ class TrustSettings:
             small; for a network with random weights that is nearly always all of them.
         seed: of all that is drawn.
         engine: "fast" (where it agrees with float32 on the scan at hand) or "float32", for perturbed scans.
+        fill: what is seen where faithfulness removes pixels: "tissue" (its mean), "blur", or "road" (what the pixels
+            around lead one to expect). None: each metric's own, which is tissue, for insertion blur, for ROAD its own.
     """
 
     methods: Sequence[str] = USUAL
@@ -70,6 +73,7 @@ class TrustSettings:
     steps: int = 64
     seed: int = 0
     engine: Engine = "fast"
+    fill: Fill | None = None
 
     @property
     def swift(self) -> tuple[str, ...]:
@@ -95,6 +99,8 @@ class TrustSettings:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         one_of(get_args(Engine), engine=self.engine)
+        if self.fill is not None:
+            one_of(get_args(Fill), fill=self.fill)
         if not self.methods:
             raise BadInput("no method to judge", "at least one of `whyscan methods`", "add --method gradcam")
         for name in self.methods:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -29,6 +30,11 @@ def no_mistaught() -> str:
     return "no model that was taught shuffled labels was made"
 
 
+Fill = Literal["tissue", "blur", "road"]
+"""What is seen where pixels are removed: the mean of the scan's own tissue, the blurred scan, or what the pixels
+around them lead one to expect, with noise (Rong et al. 2022)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """What a metric is given.
@@ -47,6 +53,7 @@ class Case:
         mistaught: the same model taught shuffled labels.
         engine: "fast" (where it agrees with float32 on this very scan) or "float32", for the perturbed scans.
         seed: for the metrics that draw.
+        fill: what is seen where pixels are removed; None for each metric's own.
     """
 
     classifier: Classifier
@@ -61,6 +68,7 @@ class Case:
     mistaught: Mistaught = no_mistaught
     engine: Engine = "fast"
     seed: int = 0
+    fill: Fill | None = None
 
     @cached_property
     def values(self) -> Float32[np.ndarray, "h w"]:

@@ -6,6 +6,7 @@ Every metric comes with its chance: the same question asked of a ranking drawn b
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -127,7 +128,7 @@ def subsets(case: Case, how: Removal, chance: bool = False) -> tuple[Curve, Curv
 
     The subsets depend on the seed and the place alone, so that all methods and targets share the evaluations.
     """
-    counted = places(case, how.within)
+    how, counted = _filled(case, how), places(case, how.within)
     segments = cells(counted, SIDE)
     players = int(segments.max()) + 1
     random = np.random.default_rng(case.seed)
@@ -143,11 +144,16 @@ def subsets(case: Case, how: Removal, chance: bool = False) -> tuple[Curve, Curv
 
 
 def _along(case: Case, how: Removal, chance: bool, order: Callable[[int], np.ndarray]) -> Curve:
-    counted = places(case, how.within)
+    how, counted = _filled(case, how), places(case, how.within)
     values = np.zeros(counted.shape, np.float32) if chance else on_model(case)
     segments = bins(values, counted, how.steps, case.seed)
     shown = order(int(segments.max()) + 1)
     return scored(case, logits(case, segments, shown, how), "probability")
+
+
+def _filled(case: Case, how: Removal) -> Removal:
+    """With the fill that was asked for; ROAD without its own would be another metric."""
+    return how if case.fill is None or how.fill == "road" else replace(how, fill=case.fill)
 
 
 class _Unmoved(Exception):

@@ -20,14 +20,11 @@ from whyscan.explain.games.segments import renumber
 from whyscan.models.classifier import Pixels, Scores, softmax
 from whyscan.models.compiled import Engine, Judge, appoint
 from whyscan.records.geometry import Geometry
-from whyscan.trust.case import Case
+from whyscan.trust.case import Case, Fill
 from whyscan.trust.flat import flat
 from whyscan.trust.impute import Imputed
 
 Within = Literal["image", "head"]
-Hiding = Literal["tissue", "blur", "road"]
-"""What is seen where pixels are removed: the mean of the scan's own tissue, the blurred scan, or what the pixels
-around them lead one to expect, with noise (Rong et al. 2022)."""
 Scale = Literal["probability", "logit"]
 
 _PROBED, _HIDDEN = 7, (0.1, 0.5, 0.9)
@@ -40,7 +37,7 @@ class Removal:
 
     Attributes:
         steps: of how many equal parts the ranking is made.
-        fill: see `Hiding`.
+        fill: see `Fill`.
         within: whether all pixels of the scan are ranked and removed, or those of the head.
         batch: how many perturbed scans are judged at once.
 
@@ -49,7 +46,7 @@ class Removal:
     """
 
     steps: int = 20
-    fill: Hiding = "tissue"
+    fill: Fill = "tissue"
     within: Within = "image"
     batch: int = 8
 
@@ -155,12 +152,12 @@ def _probe(case: Case, engine: Engine) -> Pixels:
     segments = cells(counted, _PROBED)
     lot = np.random.default_rng(0).permutation(int(segments.max()) + 1)
     shown = np.stack([lot >= round(share * len(lot)) for share in _HIDDEN])
-    fills: tuple[Hiding, ...] = ("tissue", "blur")
+    fills: tuple[Fill, ...] = ("tissue", "blur")
     parts = [_board(case, segments, fill).mask(shown) for fill in fills]
     return np.concatenate([pixels, *parts])
 
 
-def _board(case: Case, segments: Int32[np.ndarray, "mh mw"], fill: Hiding) -> Game | Imputed:
+def _board(case: Case, segments: Int32[np.ndarray, "mh mw"], fill: Fill) -> Game | Imputed:
     pixels = case.prepared[0][0]
     if fill == "road":
         return Imputed(pixels, segments, case.seed)
