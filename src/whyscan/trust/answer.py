@@ -161,6 +161,10 @@ def corrected(lines: Sequence[Finding]) -> list[Finding]:
 Judged = Literal["more", "less", "none", "too few"]
 
 
+YES: Mapping[Judged, Word] = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}
+"""A question whether there is more of something, answered."""
+
+
 def judge(found: Difference, p: float | None = None) -> Judged:
     """What may be said of a difference; `p` is its p-value after correction, where there is one.
 

@@ -135,10 +135,6 @@ def _side(line: Finding, limit: float, bad: Literal["above", "below"]) -> Side:
     return "bad" if all_ else "unsure" if any_ else "good"
 
 
-def _groups(count: int) -> str:
-    return f"{count} independent {'group' if count == 1 else 'groups'} of scans"
-
-
 def _apart(limit: str) -> str:
     return f"cannot be told apart from the limit of {limit}"
 
@@ -194,7 +190,9 @@ def _held(
         elif len(answers) - sum(answers) < thresholds.USABLE.value * len(answers):
             care.append(f"{rule.state}: {sum(answers)} of {len(answers)} explanations asked, by {what}")
     if fewest:
-        care.append(f"{kind}: too few to tell ({_groups(min(fewest))}; a verdict needs {thresholds.FEWEST.value:.0f})")
+        care.append(
+            f"{kind}: too few to tell ({answer.groups(min(fewest))}; a verdict needs {thresholds.FEWEST.value:.0f})"
+        )
     care += [f"{what} was not measured" for what in (missing if lines else [kind])]
     return lines, fails, care
 

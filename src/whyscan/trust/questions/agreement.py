@@ -47,7 +47,7 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     ]
     told += [each.sentence(word, line.corrected) for each, word, line in zip(tested, words, lines, strict=True)]
     parts = [(f"{name}: agree", _word(line)) for name, line in found.items()]
-    parts += [(each.part, _YES[word]) for each, word in zip(tested, words, strict=True)]
+    parts += [(each.part, answer.YES[word]) for each, word in zip(tested, words, strict=True)]
     area = _area(mine, model)
     if area is not None and area.value is not None:
         told.append(
@@ -82,9 +82,6 @@ class _Tested:
 
     def sentence(self, word: answer.Judged, p: float | None) -> str:
         return self.reads[word].format(answer.difference(self.found, p, share=self.share))
-
-
-_YES: Mapping[answer.Judged, Word] = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}
 
 
 def _spoken(start: str, few: str, more: str, less: str, none: str) -> dict[answer.Judged, str]:

@@ -140,7 +140,7 @@ def _word(line: Finding, beyond: str, judged: answer.Judged) -> str:
     """By the corrected p-value of what is beyond; below the limit also where the whole interval is."""
     if judged == "too few" and beyond == BEYOND_LIMIT and (line.n or 0) >= FEWEST.value and line.high is not None:
         return "no" if line.high <= TURNED.value else "too few to tell"
-    return {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[judged]
+    return answer.YES[judged]
 
 
 def _sentence(

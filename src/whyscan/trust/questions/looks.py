@@ -15,7 +15,7 @@ import numpy as np
 
 from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, names, select
-from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust.answer import Answer, Finding
 from whyscan.trust.every import range_of
 from whyscan.trust.names import AUC, ENERGY, ENERGY_CHANCE, POINTING, is_null
 from whyscan.trust.select import Told
@@ -50,7 +50,7 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None) -> Answer:
         *_others(own, told, best, weak),
         *_nulls(own, told),
     ]
-    verdict: Word = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}[of_all]  # type: ignore[assignment]
+    verdict = answer.YES[of_all]
     return Answer(
         NUMBER,
         QUESTION,
