@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test, ttest_1samp, ttest_ind
 
-from whyscan.stats.differences import apart, mean_interval, paired
-from whyscan.stats.intervals import bonett_price, effective, newcombe, wilson
+from whyscan.stats.differences import ANY, apart, mean_interval, paired
+from whyscan.stats.intervals import bonett_price, effective, newcombe, unseen, wilson
 from whyscan.stats.tests import benjamini_hochberg, flip_test, share_test, shuffle_test
 
 
@@ -150,7 +150,7 @@ def interval(values, groups, **more):
 def test_what_is_the_same_on_every_scan_has_an_interval_where_it_is_a_share() -> None:
     assert interval(np.zeros(20), singles(20), within=SHARE) == wilson(0, 20)
     assert interval(np.ones(2), singles(2), within=SHARE).low < 0.5
-    assert interval(np.full(20, 0.3), singles(20), within=SHARE) == pytest.approx(wilson(0.3, 20))
+    assert interval(np.full(20, 0.3), singles(20), within=SHARE) == pytest.approx(tuple(unseen(0.3, 20, SHARE)))
     # of a correlation that never changes nothing is known: an interval of no width would say that all is
     assert np.isnan(interval(np.full(20, 0.9), singles(20), within=(-1.0, 1.0)).low)
     assert np.isnan(interval(np.full(20, 0.9), singles(20)).low)
@@ -160,7 +160,17 @@ def test_hits_that_never_change_leave_room_for_some_that_do() -> None:
     same = paired(np.ones(13), np.ones(13), singles(13), within=SHARE)
     assert (same.low, same.high) == pytest.approx(bonett_price(0, 0, 13)) and same.high > 0.1
     both = paired(np.full(13, 0.4), np.full(13, 0.4), singles(13), within=SHARE)
-    assert (both.low, both.high) == (same.low, same.high)
+    assert (both.low, both.high) == unseen(0.0, 13, (-1, 1))
+
+
+def test_what_is_the_same_on_every_scan_bounds_what_was_not_seen() -> None:
+    """As many others as would have been missed with a probability of 2.5 %, at the worst place."""
+    low, high = unseen(0.2, 24, (-1, 1))
+    others = (0.2 - low) / 1.2
+    assert (1 - others) ** 24 == pytest.approx(0.025) and high == pytest.approx(0.2 + others * 0.8)
+    found = paired(np.full(24, 0.2), np.zeros(24), singles(24), within=SHARE)
+    assert (found.low, found.high) == pytest.approx((low, high)) and low > 0
+    assert np.isnan(unseen(0.2, 24, ANY)).all() and unseen(0.2, 10_000, (-1, 1)).low > 0.199
     kinds = apart(np.zeros(20), np.arange(20) >= 8, singles(20), within=SHARE)
     assert (kinds.low, kinds.high) == pytest.approx(newcombe(0, 8, 0, 12)) and kinds.low < 0 < kinds.high
 

@@ -1,9 +1,10 @@
 """Differences: of two things on the same scans, or of two kinds of scans, with interval, test, size and power.
 
 Everything is by group. No p-value leaves this file without its interval. No interval leaves what the values can be at
-all, and none has zero width: where all scans are alike the bootstrap has nothing to reshuffle. For shares the score
-intervals of counts stand in then (Wilson; Bonett and Price; Newcombe): of all values from 0 to 1 with one mean, hits
-and misses spread most, so that these are careful for any other. For values of another kind there is no interval.
+all, and none has zero width: where all scans are alike the bootstrap has nothing to reshuffle. For shares of hits the
+score intervals of counts stand in then (Wilson; Bonett and Price; Newcombe). Of other shares that are the same on every
+scan it is known how many can be otherwise without one of them having been seen, which bounds their mean. For values of
+another kind there is no interval.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from whyscan.stats.intervals import (
     proportion,
     resample,
     resample_mean,
-    wilson,
+    unseen,
 )
 from whyscan.stats.power import smallest_effect
 from whyscan.stats.tests import flip_test, shuffle_test
@@ -93,8 +94,10 @@ def paired(
         return Difference(*(float("nan"),) * 5, "Cohen's dz", 0, None, float("inf"))
     rng = np.random.default_rng(seed)
     hits = within == SHARE and _hits(a) and _hits(b)
-    if hits or (within == SHARE and np.ptp(differences) <= 1e-9):
+    if hits:
         low, high = _of_hits(differences, groups, rng)
+    elif within == SHARE and np.ptp(differences) <= 1e-9:
+        low, high = unseen(float(differences[0]), group_index(groups)[0], (-1.0, 1.0))
     else:
         most = within[1] - within[0]
         low, high = mean_interval(differences, groups, rng=rng, within=(-most, most))
@@ -160,8 +163,8 @@ def mean_interval(
 ) -> Interval:
     """The interval of a mean: the bootstrap by group, with few groups widened to hold Student's. Unknown below two.
 
-    Shares of hits, where every value is 0 or 1, get the interval of a proportion, and so do shares that are the same on
-    every scan; of other values that are all the same nothing is known: see the module's docstring.
+    Shares of hits, where every value is 0 or 1, get the interval of a proportion; for values that are all the same see
+    the module's docstring.
 
     Args:
         within: what such a value can be at all; Student's interval knows of no end and is cut there.
@@ -174,7 +177,7 @@ def mean_interval(
         return proportion(values, groups, means, level, n=effective(groups))
     drawn, mean = percentile(means, level), float(values.mean())
     if collapsed(drawn):
-        return hull(drawn, wilson(mean, effective(groups), level)) if within == SHARE else UNKNOWN
+        return unseen(mean, count, within, level) if within == SHARE else UNKNOWN
     if count >= SMALL:
         return drawn
     half = float(stdtrit(count - 1, (1 + level) / 2)) * _error(values, groups)

@@ -184,6 +184,22 @@ def collapsed(interval: Interval) -> bool:
     return interval.high - interval.low <= 1e-9
 
 
+def unseen(value: float, n: int, ends: tuple[float, float], level: float = LEVEL) -> Interval:
+    """The interval of a mean where all of n groups show the same value.
+
+    Of a share q = 1 - (alpha / 2)^(1/n) of others one would be expected to have seen one (the exact limit of a
+    proportion after no hit in n: Clopper and Pearson, 1934), and these others may lie at either end.
+
+    Args:
+        ends: the least and the greatest value that there can be; without them nothing is known.
+    """
+    if n < 1 or not np.isfinite(ends).all():
+        return UNKNOWN
+    others = 1 - ((1 - level) / 2) ** (1 / n)
+    low, high = ((1 - others) * value + others * end for end in ends)
+    return Interval(low, high)
+
+
 def paired_difference(
     differences: Float64[np.ndarray, " n"],
     groups: Sequence[str],
