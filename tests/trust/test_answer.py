@@ -5,7 +5,7 @@ import pytest
 
 from whyscan.stats import differences
 from whyscan.stats.differences import Difference, apart, paired
-from whyscan.trust import answer
+from whyscan.trust import answer, judging, wording
 
 WORST = 1.0
 """The p-value after a correction for any number of tests."""
@@ -38,7 +38,7 @@ def difference(value=0.0, low=-0.1, high=0.1, p=0.5, n=40, other=None, spread=1.
     ],
 )
 def test_judge(found, p, word):
-    assert answer.judge(found, p) == word
+    assert judging.judge(found, p) == word
 
 
 def test_a_true_medium_effect_is_hardly_ever_said_to_be_none(monkeypatch):
@@ -49,19 +49,19 @@ def test_a_true_medium_effect_is_hardly_ever_said_to_be_none(monkeypatch):
     rng = np.random.default_rng(0)
     for n in (20, 40, 120):
         said = [
-            answer.judge(paired(rng.normal(0.5, 1, n), np.zeros(n), singles(n)), WORST) == "none" for _ in range(300)
+            judging.judge(paired(rng.normal(0.5, 1, n), np.zeros(n), singles(n)), WORST) == "none" for _ in range(300)
         ]
         assert np.mean(said) <= 0.05, n
     second = np.arange(160) >= 80
     said = [
-        answer.judge(apart(rng.normal(0, 1, 160) + 0.5 * ~second, second, singles(160)), WORST) == "none"
+        judging.judge(apart(rng.normal(0, 1, 160) + 0.5 * ~second, second, singles(160)), WORST) == "none"
         for _ in range(300)
     ]
     assert np.mean(said) <= 0.05
     groups = [f"g{i}" for i in range(40) for _ in range(1 + 3 * (i % 2))]  # some of one scan, some of four alike
     size = np.bincount([int(name[1:]) for name in groups])
     said = [
-        answer.judge(paired(rng.normal(0.5, 1, 40).repeat(size), np.zeros(size.sum()), groups), WORST) == "none"
+        judging.judge(paired(rng.normal(0.5, 1, 40).repeat(size), np.zeros(size.sum()), groups), WORST) == "none"
         for _ in range(300)
     ]
     assert np.mean(said) <= 0.05
@@ -70,7 +70,7 @@ def test_a_true_medium_effect_is_hardly_ever_said_to_be_none(monkeypatch):
 def test_none_can_still_be_said(monkeypatch):
     monkeypatch.setattr(differences, "DRAWS", 400)
     rng = np.random.default_rng(1)
-    said = [answer.judge(paired(rng.normal(0, 1, 60), np.zeros(60), singles(60))) for _ in range(40)]
+    said = [judging.judge(paired(rng.normal(0, 1, 60), np.zeros(60), singles(60))) for _ in range(40)]
     assert said.count("none") > 30
 
 
@@ -80,19 +80,19 @@ def test_holm_counts_only_what_was_tested():
         answer.Finding("b", None),
         answer.Finding("c", 1.0, 0, 2, p=0.04),
     ]
-    assert [line.corrected for line in answer.corrected(lines)] == [0.02, None, 0.04]
-    assert answer.correct([0.02, float("nan")]) == pytest.approx([0.04, 1.0])
+    assert [line.corrected for line in judging.corrected(lines)] == [0.02, None, 0.04]
+    assert judging.correct([0.02, float("nan")]) == pytest.approx([0.04, 1.0])
 
 
 def test_figures_have_true_minus_signs_and_no_minus_zero():
     found = difference(-0.001, -0.054, 0.0004, p=0.0004)
-    assert answer.plainly(found) == "0.00 [−0.05, 0.00], p < 0.001"
-    assert answer.points(found, 0.25) == "−0.1 points [−5.4, 0.0], p = 0.250 after Holm's correction"
-    assert answer.between(-0.001, 0.5) == "[0.00, 0.50]" and answer.percent(-0.12) == "−12 %"
-    assert answer.points(difference(float("nan"))) == "not measured"
+    assert wording.plainly(found) == "0.00 [−0.05, 0.00], p < 0.001"
+    assert wording.points(found, 0.25) == "−0.1 points [−5.4, 0.0], p = 0.250 after Holm's correction"
+    assert wording.between(-0.001, 0.5) == "[0.00, 0.50]" and wording.percent(-0.12) == "−12 %"
+    assert wording.points(difference(float("nan"))) == "not measured"
 
 
 def test_why_it_is_too_few_is_said_without_jargon():
-    assert answer.enough(difference(n=1)) == "1 independent group of scans; a test needs 6"
-    assert answer.enough(difference(n=8, other=2)).startswith("8 and 2 independent groups")
-    assert "half of the usual spread from scan to scan" in answer.enough(difference())
+    assert wording.enough(difference(n=1)) == "1 independent group of scans; a test needs 6"
+    assert wording.enough(difference(n=8, other=2)).startswith("8 and 2 independent groups")
+    assert "half of the usual spread from scan to scan" in wording.enough(difference())

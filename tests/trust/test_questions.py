@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from whyscan.stats.ranking import Ranking
 from whyscan.trust import select
 from whyscan.trust.answer import plain
 from whyscan.trust.questions.agreement import agreement
-from whyscan.trust.questions.errors import _Model, errors
+from whyscan.trust.questions.erring import Erring
+from whyscan.trust.questions.errors import errors
 from whyscan.trust.questions.flips import flips
 from whyscan.trust.questions.layers import layers
 from whyscan.trust.questions.looks import looks
@@ -29,20 +31,61 @@ def parts(answer):
 def test_looks_elsewhere_even_where_both_are_right():
     found = looks(planted.rows(gap=0.15), BEST, WEAK)
     assert found.verdict == "yes" and "looks elsewhere." in found.sentence
-    assert parts(found) == {"on all scans": "more", "where both are right": "more"}
+    words = parts(found)
+    assert words["on all scans"] == words["where both are right"] == words["where one of them errs"] == "more"
     assert "Where both are right the difference is +" in found.sentence and "attribution" not in found.sentence
     (chart,) = found.more
     assert {entry["series"] for entry in chart["entries"]} == {"on all scans", "where both are right"}
     assert all(entry["sure"] for entry in chart["entries"] if entry["label"] == "all methods together")
-    difference = next(each for each in found.evidence if each.name.startswith("difference, 60"))
+    difference = next(each for each in found.evidence if each.name.startswith("difference on all scans, 60"))
     assert difference.low < 0.15 < difference.high and difference.p < 0.001
     assert "5.0 %" in found.sentence  # the chance level
-    assert found.sentence.count(" % [") == 2  # both shares have their interval
+    assert found.sentence.count(" % [") == 2 + ("know nothing of a model" in found.sentence)  # shares with intervals
+    alone = [each for each in found.evidence if each.name == "difference, Grad-CAM"]
+    assert len(alone) == 1 and "surely differ (Holm)" in found.sentence
+
+
+def test_what_fails_is_left_out_once_more():
+    rows = planted.rows(gap=0.15)
+    found = looks(rows, BEST, WEAK, failing={"lime"})
+    assert "Without LIME, which fail on one of them, it is +" in found.sentence
+    assert any(each.name == "difference without LIME" for each in found.evidence)
+    for nothing_left in ((), {"gradcam", "lime"}, {"rise"}):
+        assert "Without" not in looks(rows, BEST, WEAK, failing=nothing_left).sentence
+
+
+def test_no_difference_found_where_both_are_right_is_not_yet_none():
+    """As large a gap everywhere, and few scans that both get right: nothing is found there for want of scans."""
+    rows = planted.rows(n=60, gap=0.15, gap_when_right=0.15, wrong=0.93)
+    found = looks(rows, BEST, WEAK)
+    assert found.verdict == "yes" and "only where" not in found.sentence + found.short
+
+
+def test_metrics_that_are_one_are_tested_once_and_those_of_few_scans_not_at_all():
+    rows = planted.rows(n=120, telling=0.15, wrong=0.6)
+    twin = [replace(row, metric="tissue: tumour") for row in rows if row.metric == "energy in lesion"]
+    rare = [row for row in rows if row.metric != "gini" or int(row.content[1:]) < 10]
+    plain, more, fewer = (errors(each, BEST) for each in (rows, [*rows, *twin], rare))
+    assert [line.corrected for line in plain.evidence] == [line.corrected for line in more.evidence]
+    (gini,) = [line for line in fewer.evidence if line.name == f"{BEST}: sparseness (Gini), right less wrong"]
+    assert gini.p is None and gini.corrected is None and gini.reason.endswith("groups: not tested")
+    tests = next(line.correction for line in fewer.evidence if line.name.startswith(f"{BEST}: AUC of the map"))
+    assert tests != next(line.correction for line in plain.evidence if line.name.startswith(f"{BEST}: AUC of the map"))
+
+
+def test_how_well_maps_fit_the_tumour_is_asked_of_scans_that_have_one():
+    """Where a third has no tumour the metrics with a mask are still asked, on the others, and so is confidence."""
+    rows = planted.rows(n=180, telling=0.15, wrong=0.6)
+    masked = ("energy in lesion", "auc", "pointing game")
+    some = [row for row in rows if not row.metric.startswith(masked) or int(row.content[1:]) % 3]
+    by = {line.name.removeprefix(f"{BEST}: AUROC for an error, "): line for line in errors(some, BEST).evidence}
+    assert by["metrics with a mask alone"].n == by["confidence alone, where the tumour is known"].n == 120
+    assert by["confidence alone"].n == 180
 
 
 def test_less_accurate_is_not_looking_elsewhere():
     found = looks(planted.rows(n=160, gap=0.15, gap_when_right=0.0, wrong=0.5), BEST, WEAK)
-    assert found.verdict == "yes" and "elsewhere only where it errs" in found.sentence
+    assert found.verdict == "yes" and "elsewhere only where one of them errs" in found.sentence
     assert parts(found)["where both are right"] == "no difference"
 
 
@@ -67,7 +110,7 @@ def test_wrong_predictions_that_look_elsewhere_are_found_and_predicted():
     assert parts(found)[f"{BEST}: predicts errors beyond confidence"] == "yes"
     added = next(e for e in found.evidence if e.name == f"{BEST}: AUROC for an error, added by metrics without a mask")
     assert added.low > 0.1
-    assert "maps add +" in found.sentence
+    assert "maps add to it: +" in found.sentence
 
 
 def test_maps_that_do_not_know_of_errors_predict_none():
@@ -82,10 +125,10 @@ def test_maps_that_do_not_know_of_errors_predict_none():
 )
 def test_that_maps_add_nothing_needs_a_gain_that_is_surely_small(low, high, word):
     rows = [row for row in planted.rows(n=60, wrong=0.6) if row.model == BEST]
-    model = _Model.of(rows, select.predictions(rows), BEST)
+    model = Erring.of(rows, select.predictions(rows), BEST)
     assert model.enough
-    model.areas["added by metrics without a mask"] = Ranking((low + high) / 2, low, high)
-    model.areas["confidence and metrics without a mask"] = Ranking(0.8, 0.7, 0.9)
+    model.areas["added by metrics without a mask"] = Ranking((low + high) / 2, low, high), 60
+    model.areas["confidence and metrics without a mask"] = Ranking(0.8, 0.7, 0.9), 60
     assert model.predicts == word
     assert ("next to nothing" in model.sentence()) == (word == "no") == ("next to nothing" in model.short())
 
@@ -113,7 +156,7 @@ def test_maps_that_few_scans_tell_apart_are_drawn_hollow_and_those_of_too_few_no
 def test_layers():
     found = layers(planted.layered(), BEST, WEAK)
     assert found.verdict == "yes"
-    assert "20 of 160 layer maps are blank (20 × negative everywhere)" in found.sentence
+    assert "20 of 160 layer maps are blank, most of them at conv1 (layer 1 of 4)" in found.sentence
     assert "conv4 (layer 4 of 4)" in found.sentence
     ends = next(
         each
@@ -122,10 +165,12 @@ def test_layers():
     )
     assert ends.low < 0.3 < ends.high and ends.n == 20
     # layers of four depths against each other, and the last layers of the two models, each corrected for their number
-    pairs = [each for each in found.evidence if "less layer" in each.name]
-    assert len(pairs) == 6 and all(each.correction == "Holm" and each.corrected >= each.p for each in pairs)
+    pairs = [each for each in found.evidence if "depths compared" in each.name]
+    assert len(pairs) == 6 and all(each.correction == "Holm, 6 tests" and each.corrected >= each.p for each in pairs)
     assert parts(found)[f"share of positive weight in the tumour of the last layer, {BEST} against {WEAK}"] == "more"
-    assert found.short.startswith(f"The last layer of {BEST} looks at the tumour more than the first.")
+    assert found.short.startswith(
+        f"The last layer of {BEST} differs from the first in share of positive weight in the tum"
+    )
     assert "p < 0.001 after Holm's correction" in found.sentence
     assert layers(planted.layered(n=120, rise=0.0, blank_first=False), BEST, WEAK).verdict == "no"
     assert layers(planted.layered(n=5, rise=0.0), BEST, WEAK).verdict == "too few to tell"
@@ -139,7 +184,7 @@ def test_layers_in_a_given_order_and_likeness():
     found = layers(planted.layered(), BEST, WEAK, turned, likeness)
     ends = next(each for each in found.evidence if "likeness" in each.name)
     assert ends.value == pytest.approx(-0.54)
-    assert "alike by 0.64 at the first layer and 0.10 at the last" in found.sentence
+    assert "alike by 0.64 [0.62, 0.66] at the first layer and 0.10" in found.sentence
 
 
 def test_the_badge_of_layers_follows_the_corrected_p_value(monkeypatch):
@@ -174,9 +219,9 @@ def test_flips_and_agreement_are_corrected_within_the_question(monkeypatch):
 
 def test_flips():
     found = flips(planted.flips())
-    assert found.verdict == "yes" and "of the tumour's area 30 % [30, 31]" in found.sentence
-    assert "(of the brain's 15 % [15, 15])" in found.sentence
-    assert "between two seeds of one model explaining the same class: 5 % [4, 6] in LIME." in found.sentence
+    assert found.verdict == "yes" and "of what is clear in the tumour 30 % [30, 31]" in found.sentence
+    assert "(in the brain 15 % [15, 15] (n = 40))" in found.sentence
+    assert "between two seeds of one model explaining the same class: 5 % [4, 6] (n = 40) in LIME." in found.sentence
     assert flips(planted.flips(lost=0.05)).verdict == "no"
     assert flips(planted.flips(n=4)).verdict == "too few to tell"
     without = [row for row in planted.flips() if row["kind"] == "models"]

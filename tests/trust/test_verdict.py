@@ -201,8 +201,8 @@ def test_shares_are_of_those_that_were_asked():
     found = grades(sturdy(planted.rows(), 6, **{"randomisation similarity": (0.9,)}))[BEST, "lime"]
     assert found.states == {"fails sanity": 6, "usable as far as asked": 54}
     assert found.shares == (
-        "0 of 6 asked about everything are usable",
-        "54 of 54 asked about less are usable as far as asked",
+        "every check: 0 of 6 passed",
+        "quick checks only: 54 of 54 passed",
         "fails sanity: 6 of 6 asked",
     )
     assert not any("10 %" in reason for reason in found.reasons)
@@ -282,7 +282,10 @@ def test_cues_that_cannot_be_told_are_named_with_their_n():
     rows = [row for row in planted.edits(n=100) if row["edit"] != "background" or int(row["content"][1:]) < 2]
     found = cues(rows, [], BEST)
     assert "For the others there are too few scans to tell: the background 0 % [0, 66] (n = 2)." in found.sentence
-    assert found.short == f"{BEST} rests on the border; for 1 other cue there are too few scans to tell."
+    assert found.short.startswith(
+        f"{BEST} rests on the border (47 % [37, 57] of its answers change without); for 1 other"
+    )
+    assert "Hiding the tumour changes 72 % [63, 80]" in found.short
     assert {entry["label"] for entry in found.figure["entries"]} >= {"border (n = 100)", "background (n = 2)"}
 
 
@@ -319,9 +322,9 @@ def test_uses_are_corrected_over_edits_and_models():
     words = [dict(found.parts)[f"{BEST} uses the border"] for found in (alone, many)]
     assert words == ["yes", "too few to tell"], [found.evidence[0] for found in (alone, many)]
     line = many.evidence[0]
-    assert line.corrected == pytest.approx(10 * line.p) and line.correction == "Holm"
+    assert line.corrected == pytest.approx(10 * line.p) and line.correction == "Holm, 10 tests"
     accuracy = [each for each in many.evidence if "change of accuracy" in each.name]
-    assert all(each.correction == "Holm" and -1 <= each.low <= each.high <= 1 for each in accuracy)
+    assert all(each.correction.startswith("Holm") and -1 <= each.low <= each.high <= 1 for each in accuracy)
 
 
 def test_no_edit_has_an_interval_of_no_width():
@@ -360,7 +363,7 @@ def test_people_judge_what_people_must():
     assert entries["G2"]["status"] == "not applicable" and entries["G3"]["status"] == "measured"
     last = told["questions"][6]
     assert last["verdict"] == "no" and last["short"] == (
-        "1 of 6 entries are missing: people must attest informative plausibility."
+        "1 of 6 entries (the fourth guideline has two) are missing: people must attest informative plausibility."
     )
     assert "Of 1 a person states that it does not apply." in last["sentence"]
 
@@ -389,8 +392,8 @@ def test_too_few_errors_are_no_work_for_people():
     card = {each["key"]: each for each in told["scorecard"]}
     assert card["G4"]["status"] == "missing" and "too few wrong" in card["G4"]["text"]
     assert told["questions"][6]["short"] == (
-        "4 of 6 entries are missing: people must attest understandability, clinical relevance and informative "
-        "plausibility; of informative plausibility there are no figures."
+        "4 of 6 entries (the fourth guideline has two) are missing: people must attest understandability, clinical "
+        "relevance and informative plausibility; of informative plausibility there are no figures."
     )
     (truth,) = (each["text"] for each in told["scorecard"] if each["key"] == "G3")
     assert truth.startswith(f"Of {len(told['methods'])} pairs of a method and a model: ")

@@ -95,7 +95,7 @@ def _remedy(method: str, unsettled: int, spent: object) -> dict[str, Any] | None
     if not unsettled:
         return None
     known = isinstance(spent, int) and method in SAMPLED
-    told = "Of what was asked, nothing else is wrong with the maps that did not converge: they had too few evaluations"
+    told = f"{unsettled} of its maps have no other fault that was looked for than too few evaluations"
     return {
         "text": f"{told} ({spent})." if known else f"{told}.",
         "ways": [f"whyscan trust RUN --samples {2 * int(str(spent))}", "--samples auto"] if known else [],

@@ -125,8 +125,8 @@ def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
     wrong = _wrong(pool.said)
     drawn = (
         f"the same number of each class as far as there are so many, {sum(row.path in wrong for row in order)} of them "
-        "wrong for one of the models (half of a class where that can be), known tumours first, drawn with seed "
-        f"{seed}. So shares over all of them are not those of the data; right and wrong are reported apart."
+        "wrong for one of the models (half of a class where that can be), those with a known tumour before others, "
+        f"drawn with seed {seed}. So shares over all of them are not those of the data; right and wrong are reported apart."
     )
     return pool.chosen(order), f"{pool.told(order)}, {drawn}"
 

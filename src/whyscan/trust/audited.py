@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whyscan.trust import answer
+from whyscan.trust import wording
 from whyscan.trust.answer import Finding, Word
 from whyscan.trust.changing import Change
 from whyscan.trust.edits import EDITS
@@ -45,10 +45,10 @@ def together(edits: Sequence[Change]) -> Word:
 
 
 def _alone(cue: Mapping[str, Any]) -> str:
-    ends = answer.between(cue["low"], cue["high"], scale=100, digits=0)
+    ends = wording.between(cue["low"], cue["high"], scale=100, digits=0)
     return (
-        f"'{cue['name']}' alone answers '{cue['question']}' with {answer.percent(cue['accuracy'])} {ends} on "
-        f"{cue['subset']} ({answer.percent(cue['majority'])} by always giving the most frequent answer)"
+        f"'{cue['name']}' alone answers '{cue['question']}' with {wording.percent(cue['accuracy'])} {ends} on "
+        f"{cue['subset']} ({wording.percent(cue['majority'])} by always giving the most frequent answer)"
     )
 
 

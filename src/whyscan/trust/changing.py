@@ -10,7 +10,7 @@ import numpy as np
 
 from whyscan.stats.differences import paired
 from whyscan.stats.tests import share_test
-from whyscan.trust import answer
+from whyscan.trust import answer, judging, wording
 from whyscan.trust.answer import Finding, Word
 from whyscan.trust.edits import EDITS
 from whyscan.trust.thresholds import CUE, FEWEST, LEVEL, TAIL
@@ -49,10 +49,12 @@ def changed(table: Sequence[Mapping[str, Any]]) -> list[Change]:
     for key in family:
         if key in used:
             p, corrected = used[key]
-            against = f"tested against {answer.percent(CUE.value)}"
-            shares[key] = replace(shares[key], p=p, corrected=corrected, correction="Holm", reason=against)
+            against = f"tested against {wording.percent(CUE.value)}"
+            shares[key] = replace(
+                shares[key], p=p, corrected=corrected, correction=f"Holm, {len(used)} tests", reason=against
+            )
     accuracy = [_accuracy(rows, *key) for key, rows in of.items()]
-    known = iter(answer.corrected([line for line in accuracy if line is not None]))
+    known = iter(judging.corrected([line for line in accuracy if line is not None]))
     return [
         Change(
             *key, shares[key], _fall(rows, *key), None if line is None else next(known),
@@ -72,7 +74,7 @@ def _beyond(
     """The p-value of a share that is the limit, as it is and corrected, of all that have an interval."""
     keys = [key for key in family if shares[key].low is not None]
     p = [share_test(_changed(of[key]) > 0, _groups(of[key]), limit) for key in keys]
-    return dict(zip(keys, zip(p, answer.correct(p), strict=True), strict=True))
+    return dict(zip(keys, zip(p, judging.correct(p), strict=True), strict=True))
 
 
 def _groups(rows: Sequence[Mapping[str, Any]]) -> list[str]:

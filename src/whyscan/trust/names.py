@@ -79,6 +79,10 @@ _NULLS = {
 }
 
 
+SHARES = (ENERGY, POINTING, BLANK, *(f"tissue: {each}" for each in ("tumour", "brain", "border", "background")))
+"""What is told in per cent, and differences of it in points."""
+
+
 def tissue(name: str) -> str:
     """The share of attribution on a tissue."""
     return f"tissue: {name}"

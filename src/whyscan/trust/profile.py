@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from whyscan.render.numerals import fixed
+from whyscan.explain.blank import BELOW_EPS, BELOW_FLOAT, DEAD, NEGATIVE, SATURATED
 from whyscan.stats.differences import Difference, paired
-from whyscan.trust import answer, select
+from whyscan.trust import answer, judging, select, wording
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
-from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, said
+from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, SHARES, said, title
 from whyscan.trust.table import Row
 
 PROFILES = (ENERGY, AUC, DISCRIMINATIVE, BLANK)
 LIKENESS = "likeness within a class"
 ALL = (*PROFILES, LIKENESS)
-SHARES = (ENERGY, BLANK)
 DEPTHS = 4
 """Layers of so many depths, evenly spread, are tested against each other: of fifty layers every pair would be 1,225."""
+WHY = {
+    NEGATIVE: "because every place speaks against the class, of which Grad-CAM shows nothing",
+    DEAD: "because the layer is silent on the scan",
+    BELOW_FLOAT: "because the gradient is below what floats can tell from 0",
+    BELOW_EPS: "because the map is below the recipe's eps",
+    SATURATED: "because softmax is saturated",
+}
+"""What a diagnosis of a blank map means."""
 WORDS = {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}
 
 
@@ -30,7 +38,7 @@ class Profile:
     """One model's layers.
 
     Attributes:
-        model: its name.
+        model, method: its name, and the method that was asked at every layer.
         names: layers, shallow to deep.
         values: by metric and layer, each scan's value.
         groups: each scan's group.
@@ -38,8 +46,11 @@ class Profile:
         likeness: by layer.
     """
 
-    def __init__(self, model: str, names: Sequence[str], values: Any, groups: Mapping[str, str], reasons: Any):
-        self.model, self.names, self.values, self.groups, self.reasons = model, names, values, groups, reasons
+    def __init__(
+        self, model: str, method: str, names: Sequence[str], values: Any, groups: Mapping[str, str], reasons: Any
+    ):
+        self.model, self.method, self.names, self.values = model, method, names, values
+        self.groups, self.reasons = groups, reasons
         self._means: dict[tuple[str, str], Finding | None] = {}
 
     def mean(self, metric: str, layer: str) -> Finding | None:
@@ -75,14 +86,14 @@ class Profile:
             first, second = self.names[i], self.names[j]
             if by.get(first, {}).keys() & by.get(second, {}).keys():
                 tested = paired_on(by[second], by[first], self.groups, metric)
-                name = f"{self.model}: {said(metric)}, layer {j + 1} ({second}) less layer {i + 1} ({first})"
+                name = f"{self.model}, depths compared: {said(metric)}, layer {j + 1} ({second}) less {i + 1} ({first})"
                 lines.append(answer.finding(name, tested, share=metric in SHARES))
-        return answer.corrected(lines)
+        return judging.corrected(lines)
 
     def last_less_first(self) -> list[tuple[str, Difference, Finding]]:
         """By every metric; Holm over the metrics."""
         tested = [(metric, ends) for metric in ALL if (ends := self.ends(metric)) is not None]
-        lines = answer.corrected(
+        lines = judging.corrected(
             [
                 answer.finding(f"{self.model}: {said(metric)}, last layer less first", ends, share=metric in SHARES)
                 for metric, ends in tested
@@ -90,54 +101,64 @@ class Profile:
         )
         return [(metric, ends, line) for (metric, ends), line in zip(tested, lines, strict=True)]
 
-    def judged(self) -> dict[str, answer.Judged]:
+    def judged(self) -> dict[str, judging.Judged]:
         """By metric, what may be said of the last layer beside the first: by the corrected p-values."""
-        return {metric: answer.judge(ends, line.corrected) for metric, ends, line in self.last_less_first()}
+        return {metric: judging.judge(ends, line.corrected) for metric, ends, line in self.last_less_first()}
 
     def evidence(self) -> list[Finding]:
         found = [line for _, _, line in self.last_less_first()]
         for metric in ALL:
+            for where, layer in (("first layer", self.names[0]), ("last layer", self.names[-1])):
+                if (mean := self.mean(metric, layer)) is not None:
+                    found.append(replace(mean, name=f"{self.model}: {said(metric)}, {where}"))
             peak = self.peak(metric)
             if peak is not None and (peak[1].value or 0) > 0:
-                found.append(_renamed(peak[1], f"{self.model}: highest {said(metric)}, at {peak[0]}"))
+                name = f"{self.model}: highest {said(metric)}, at {peak[0]}"
+                found.append(replace(peak[1], name=name, reason="the highest of several layers flatters itself"))
         return found
 
-    def short(self, judged: str) -> str:
+    def short(self) -> str:
+        """What surely changes from the first layer to the last, what does not, and how many maps are blank."""
         blank = [value for of in self.values.get(BLANK, {}).values() for value in of.values()]
-        more = f" {answer.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
-        if judged == "too few":
+        more = f" {wording.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
+        tested = self.last_less_first()
+        judged = self.judged()
+        sure = [
+            f"{said(metric)} ({wording.size(ends, share=metric in SHARES)})"
+            for metric, ends, _ in tested
+            if judged[metric] in ("more", "less")
+        ]
+        same = [said(metric) for metric, word in judged.items() if word == "none"]
+        if not sure and not same:
             return f"There are too few scans to tell the last layer of {self.model} from the first.{more}"
-        told = {
-            "more": "looks at the tumour more than",
-            "less": "looks at the tumour less than",
-            "none": "looks at the tumour no differently from",
-        }[judged]
-        return f"The last layer of {self.model} {told} the first.{more}"
+        if not sure:
+            return f"The last layer of {self.model} surely differs from the first in nothing that was measured.{more}"
+        but = f", and no more than little in {wording.listed(same)}" if same else ""
+        return f"The last layer of {self.model} differs from the first in {wording.listed(sure)}{but}.{more}"
 
     def sentence(self) -> str:
-        lines = []
-        p = {metric: line.corrected for metric, _, line in self.last_less_first()}
-        for metric in (ENERGY, AUC):
-            ends, peak = self.ends(metric), self.peak(metric)
-            if ends is None or peak is None:
-                continue
-            share = metric == ENERGY
-            top = answer.percent(peak[1].value, 1) if share else fixed(peak[1].value or 0.0, 2)
-            change = answer.difference(ends, p[metric], share=share)
-            lines.append(
-                f"the {said(metric)} is highest at {self._depth(peak[0])} ({top}); last layer less first {change}"
-            )
-            break
-        apart = self.peak(DISCRIMINATIVE)
-        if apart is not None:
-            lines.append(
-                f"maps tell classes apart most at {self._depth(apart[0])} ({apart[1].value:.2f}; 0 would be the same "
-                "map for every class, 1 unrelated ones)"
-            )
-        lines.append(self._likeness())
-        lines.append(self._blank())
-        text = "; ".join(line for line in lines if line)
-        return f"In {self.model} ({len(self.names)} layers), {text or 'nothing could be measured'}."
+        scans = len(set(self.groups.values()))
+        lines = [line for metric in (ENERGY, AUC, DISCRIMINATIVE) if (line := self._course(metric))]
+        lines += [line for line in (self._likeness(), self._blank()) if line]
+        head = f"In {self.model} ({len(self.names)} layers; {title(self.method)}; {wording.groups(scans)})"
+        return f"{head}, {'; '.join(lines) or 'nothing could be measured'}."
+
+    def _course(self, metric: str) -> str:
+        """From the first layer to the last, and where it is highest."""
+        ends, peak = self.ends(metric), self.peak(metric)
+        first, last = (self.mean(metric, self.names[i]) for i in (0, -1))
+        if ends is None or peak is None or first is None or last is None:
+            return ""
+        p = next(line.corrected for name, _, line in self.last_less_first() if name == metric)
+        change = wording.difference(ends, p, share=metric in SHARES)
+        the = "" if metric == DISCRIMINATIVE else "the "
+        scale = " (0 is the same map for every class, 1 unrelated ones)" if metric == DISCRIMINATIVE else ""
+        n = f", {wording.groups(ends.n)}" if ends.n < len(set(self.groups.values())) else ""
+        return (
+            f"{the}{said(metric)}{scale} goes from {wording.figure(first, 1)} at the first layer to "
+            f"{wording.figure(last, 1)} at the last ({change}{n}) and is highest at {self._depth(peak[0])} with "
+            f"{wording.figure(peak[1], 1)}"
+        )
 
     def _depth(self, layer: str) -> str:
         return f"{layer} (layer {self.names.index(layer) + 1} of {len(self.names)})"
@@ -146,8 +167,7 @@ class Profile:
         first, last = (self.mean(LIKENESS, self.names[i]) for i in (0, -1))
         if first is None or last is None:
             return ""
-        ends = (fixed(end.value or 0.0, 2) for end in (first, last))
-        alike = " at the first layer and ".join(ends) + " at the last"
+        alike = f"{wording.figure(first)} at the first layer and {wording.figure(last)} at the last"
         return f"maps of different scans of one class are alike by {alike} (1 is one picture for the whole class)"
 
     def _blank(self) -> str:
@@ -158,8 +178,11 @@ class Profile:
         blank = round(sum(sum(of.values()) for of in found.values()))
         if not blank:
             return f"none of {total} layer maps is blank"
-        why = ", ".join(f"{count} × {reason}" for reason, count in self.reasons.items() if reason)
-        return f"{blank} of {total} layer maps are blank" + (f" ({why})" if why else "")
+        known = {WHY.get(reason, reason): count for reason, count in self.reasons.items() if reason}
+        why = next(iter(known), "") if len(known) < 2 else ", ".join(f"{n} {reason}" for reason, n in known.items())
+        peak = self.peak(BLANK)
+        most = f", most of them at {self._depth(peak[0])}, {wording.figure(peak[1])}" if peak else ""
+        return f"{blank} of {total} layer maps are blank{most}" + (f": {why}" if why else "")
 
 
 def paired_on(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str], metric: str) -> Difference:
@@ -168,11 +191,6 @@ def paired_on(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[st
     first, second = (np.array([of[scan] for scan in scans]) for of in (a, b))
     ends = (-1.0, 1.0) if metric == LIKENESS else range_of(metric)
     return paired(first, second, [groups.get(scan, scan) for scan in scans], within=ends)
-
-
-def _renamed(found: Finding, name: str) -> Finding:
-    return Finding(name, found.value, found.low, found.high, found.n, share=found.share,
-                   reason="the highest of several layers flatters itself")  # fmt: skip
 
 
 def profile(
@@ -206,4 +224,4 @@ def profile(
     # of its own layer a method has two rows: one for itself, and one among all layers
     why = {(row.layer, row.content): row.reason for row in mine if row.metric == BLANK and row.value == 1.0}
     reasons = Counter(reason for reason in why.values() if reason)
-    return Profile(model, names, by, {row.content: row.group for row in mine}, reasons)
+    return Profile(model, method, names, by, {row.content: row.group for row in mine}, reasons)

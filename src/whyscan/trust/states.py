@@ -128,12 +128,10 @@ def shares(found: Sequence[Explained]) -> tuple[str, ...]:
     rest = [each for each in found if not each.whole]
     told = []
     if whole:
-        told.append(
-            f"{sum(each.state == 'usable' for each in whole)} of {len(whole)} asked about everything are usable"
-        )
+        told.append(f"every check: {sum(each.state == 'usable' for each in whole)} of {len(whole)} passed")
     if rest:
         fine = sum(each.state == "usable as far as asked" for each in rest)
-        told.append(f"{fine} of {len(rest)} asked about less are usable as far as asked")
+        told.append(f"quick checks only: {fine} of {len(rest)} passed")
     for state in dict.fromkeys(rule.state for rule in RULES):
         answers = [[each.broken(rule) for rule in RULES if rule.state == state] for each in found]
         asked = [each for each in answers if any(one is not None for one in each)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,12 +16,13 @@ import numpy as np
 from whyscan.render.numerals import minus
 from whyscan.stats.differences import Difference, paired
 from whyscan.stats.intervals import proportion, resample_mean
-from whyscan.trust import answer, names, select, states, thresholds
+from whyscan.trust import answer, judging, names, select, states, thresholds, wording
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
 from whyscan.trust.states import Explained, Rule, explained
 from whyscan.trust.table import Row
 
+UNSETTLED = "not settled within their evaluations"
 Grade = Literal["recommended", "use with care", "fails"]
 Side = Literal["good", "bad", "unsure", "few"]
 
@@ -37,6 +38,7 @@ class Judged:
         evidence: the figures.
         states: how many explanations are in each state.
         shares: in words, how many are usable and how many have each fault, of those that were asked.
+        open: whether nothing is known against it, but too little was measured to recommend it.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Judged:
     evidence: tuple[Finding, ...]
     states: Mapping[str, int]
     shares: tuple[str, ...]
+    open: bool = False
 
 
 def judged(rows: Sequence[Row]) -> list[Judged]:
@@ -65,24 +68,32 @@ def judged(rows: Sequence[Row]) -> list[Judged]:
 
 def _judged(mine: Sequence[Row], model: str, method: str, found: Sequence[Explained]) -> Judged:
     """By the rows of the method and of the null explanations that it has to be better than."""
-    evidence, fails, care = _present(found)
-    for check in (_sanity, _stability):
-        line, bad, doubt = check(mine, method, found)
-        evidence, fails, care = [*evidence, *line], [*fails, *bad], [*care, *doubt]
-    for beside in (_faithfulness, _localisation):
-        line, bad, doubt = beside(mine, method)
-        evidence, fails, care = [*evidence, *line], [*fails, *bad], [*care, *doubt]
-    grade: Grade = "fails" if fails else "use with care" if care else "recommended"
+    checks = [_present(found), *(check(mine, method, found) for check in (_sanity, _stability))]
+    checks += [beside(mine, method) for beside in (_faithfulness, _localisation)]
+    fails = [reason for each in checks for reason in each.fails]
+    care = [reason for each in checks for reason in each.care]
+    doubts = [reason for each in checks for reason in each.doubts]
+    evidence = [line for each in checks for line in each.evidence]
+    grade: Grade = "fails" if fails else "use with care" if care or doubts else "recommended"
     count: dict[str, int] = {}
     for each in found:
         count[each.state] = count.get(each.state, 0) + 1
-    return Judged(model, method, grade, (*fails, *care), tuple(evidence), count, states.shares(found))
+    reasons = (*fails, *care, *doubts)
+    nothing_known = bool(doubts) and not fails and not care
+    return Judged(model, method, grade, reasons, tuple(evidence), count, states.shares(found), nothing_known)
 
 
 _RANDOM, _CENTRE = names.NULL + "random", names.NULL + "centre"
 
-Check = tuple[list[Finding], list[str], list[str]]
-"""Evidence, reasons to fail, reasons for care."""
+
+@dataclass(slots=True)
+class Check:
+    """What one check found: evidence, reasons to fail, reasons for care, and what could not be told."""
+
+    evidence: list[Finding] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
+    care: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 def _present(found: Sequence[Explained]) -> Check:
@@ -90,30 +101,28 @@ def _present(found: Sequence[Explained]) -> Check:
 
     Too few evaluations cost the recommendation, and are never why a method fails: what was spent is no fault of it.
     """
-    lines: list[Finding] = []
-    fails: list[str] = []
-    care: list[str] = []
+    check = Check()
     most = 1 - thresholds.USABLE.value
     for what, rules in (
         ("blank, constant or off-tissue", states.PRESENT),
-        ("not settled within their evaluations", (states.CONVERGED,)),
+        (UNSETTLED, (states.CONVERGED,)),
     ):
         answers = [(each.group, [each.broken(rule) for rule in rules]) for each in found]
         asked = [(group, any(one)) for group, one in answers if any(each is not None for each in one)]
         if not asked:
             continue
         share, line = f"{sum(hit for _, hit in asked)} of {len(asked)}", _share(what, asked)
-        lines.append(line)
+        check.evidence.append(line)
         side = _side(line, most, "above")
         if rules == states.PRESENT and _side(line, thresholds.BROKEN.value, "above") == "bad":
-            fails.append(f"{share} explanations are {what}")
+            check.fails.append(f"{share} explanations are {what}")
         elif side == "bad":
-            care.append(f"{share} explanations are {what}")
+            check.care.append(f"{share} explanations are {what}")
         elif side != "good" and (line.value or 0) > most:
-            care.append(f"{share} explanations are {what}: {_apart(answer.percent(most))}")
+            check.doubts.append(f"{share} explanations are {what}: {_apart(wording.percent(most))}")
         elif side != "good":
-            care.append(f"too few to tell whether at most {answer.percent(most)} are {what} ({share})")
-    return lines, fails, care
+            check.doubts.append(f"too few to tell whether at most {wording.percent(most)} are {what} ({share})")
+    return check
 
 
 def _share(what: str, hits: Sequence[tuple[str, bool]]) -> Finding:
@@ -165,9 +174,7 @@ def _held(
     kind: str, rules: Sequence[tuple[Rule, str]], mine: Sequence[Row], method: str, found: Sequence[Explained]
 ) -> Check:
     """The mean of each rule's figure against its limit; where it holds, still not too many single maps beyond it."""
-    lines: list[Finding] = []
-    fails: list[str] = []
-    care: list[str] = []
+    check = Check()
     fewest: list[int] = []
     missing: list[str] = []
     for rule, what in rules:
@@ -175,26 +182,26 @@ def _held(
         if line is None or line.value is None:
             missing += [what] if rule.asked else []
             continue
-        lines.append(line)
+        check.evidence.append(line)
         side = _side(line, rule.limit, rule.side)
-        told = f"{what} {minus(f'{line.value:.2f}')} {line.reason or answer.between(line.low, line.high)}"
+        told = f"{what} {minus(f'{line.value:.2f}')} {line.reason or wording.between(line.low, line.high)}"
         answers = [each for one in found if (each := one.broken(rule)) is not None]
         if side == "few":
             fewest.append(line.n or 0)
         elif side == "bad":
             surely = f"{rule.state}: {told}, all {rule.side} the limit of {rule.limit}"
             # another seed is another map where too little was spent: as with what has not settled
-            (care if rule == states.SEEDS else fails).append(surely)
+            (check.care if rule == states.SEEDS else check.fails).append(surely)
         elif side == "unsure":
-            care.append(f"{kind}: {told} {_apart(str(rule.limit))}")
+            check.doubts.append(f"{kind}: {told} {_apart(str(rule.limit))}")
         elif len(answers) - sum(answers) < thresholds.USABLE.value * len(answers):
-            care.append(f"{rule.state}: {sum(answers)} of {len(answers)} explanations asked, by {what}")
+            check.care.append(f"{rule.state}: {sum(answers)} of {len(answers)} explanations asked, by {what}")
     if fewest:
-        care.append(
-            f"{kind}: too few to tell ({answer.groups(min(fewest))}; a verdict needs {thresholds.FEWEST.value:.0f})"
+        check.doubts.append(
+            f"{kind}: too few to tell ({wording.groups(min(fewest))}; a verdict needs {thresholds.FEWEST.value:.0f})"
         )
-    care += [f"{what} was not measured" for what in (missing if lines else [kind])]
-    return lines, fails, care
+    check.doubts += [f"{what} was not measured" for what in (missing if check.evidence else [kind])]
+    return check
 
 
 def _sanity(mine: Sequence[Row], method: str, found: Sequence[Explained]) -> Check:
@@ -232,20 +239,20 @@ def _beside(mine: Sequence[Row], method: str, metric: str, null: str, *, said: s
         theirs = {scan: v for (_, name, scan), v in by_chance.items() if name == method}
     scans = [scan for scan in ours if scan in theirs]
     if not scans:
-        return [], [], [f"{said} was not measured beside {names.title(null)}"]
+        return Check(doubts=[f"{said} was not measured beside {names.title(null)}"])
     groups = {row.content: row.group for row in mine}
     sides = (np.array([of[scan] for scan in scans]) for of in (ours, theirs))
     a, b = sides
     tested: Difference = paired(a, b, [groups[scan] for scan in scans], within=range_of(metric))
     line = answer.finding(f"{metric}, less that of '{null}'", tested)
-    word = answer.judge(tested)
+    word = judging.judge(tested)
     if word == "more":
-        return [line], [], []
-    sure = word == "less" or answer.surely_small(tested)
+        return Check([line])
+    sure = word == "less" or judging.surely_small(tested)
     if sure:
         than = "worse than" if word == "less" else "no better than"
-        told = answer.points(tested) if metric == names.ENERGY else answer.plainly(tested)
+        told = wording.points(tested) if metric == names.ENERGY else wording.plainly(tested)
         reason = f"{said} is {than} {names.title(null)} ({told})"
         # looking past the tumour may be the model's doing; being unfaithful is the method's
-        return ([line], [reason], []) if said == "faithfulness" else ([line], [], [reason])
-    return [line], [], [f"{said}: too few to tell from {names.title(null)} ({answer.enough(tested)})"]
+        return Check([line], [reason]) if said == "faithfulness" else Check([line], care=[reason])
+    return Check([line], doubts=[f"{said}: too few to tell from {names.title(null)} ({wording.enough(tested)})"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from whyscan.stats.differences import Difference, paired
-from whyscan.trust import answer, names, select
+from whyscan.trust import answer, judging, names, select
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
 from whyscan.trust.table import Row
@@ -78,8 +78,10 @@ def _comparison(
     tested: Mapping[Pair, Difference],
 ) -> Comparison:
     share = metric == names.ENERGY
-    lines = answer.corrected([_line(pair, each, share=share) for pair, each in tested.items()])
-    words = {pair: answer.judge(each, line.corrected) for (pair, each), line in zip(tested.items(), lines, strict=True)}
+    lines = judging.corrected([_line(pair, each, share=share) for pair, each in tested.items()])
+    words = {
+        pair: judging.judge(each, line.corrected) for (pair, each), line in zip(tested.items(), lines, strict=True)
+    }
     figure = _figure(model, metric, methods, tested, words, share=share)
     return Comparison(metric, model, question, _sentence(model, methods, words, len(tested)), tuple(lines), figure)
 

@@ -16,7 +16,7 @@ import numpy as np
 from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, apart, paired
 from whyscan.stats.ranking import ranking
-from whyscan.trust import answer, select
+from whyscan.trust import answer, dotted, judging, select, wording
 from whyscan.trust import names as called
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import ENERGY
@@ -39,27 +39,29 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     found = {name: _mean([row for row in known if row["model"] == name], name) for name in names}
     first = found[model]
     tested = [each for each in (_where(mine, model), _truth(mine, model), _plausible(rows, mine, model)) if each]
-    lines = answer.corrected([answer.finding(each.line, each.found, share=each.share) for each in tested])
-    words = [answer.judge(each.found, line.corrected) for each, line in zip(tested, lines, strict=True)]
+    lines = judging.corrected([answer.finding(each.line, each.found, share=each.share) for each in tested])
+    words = [judging.judge(each.found, line.corrected) for each, line in zip(tested, lines, strict=True)]
     told = [
-        f"On {answer.groups(first.n or 0)} the maps of different methods for {model} have a mean rank correlation of "
-        f"{fixed(first.value or 0.0, 2)} {answer.between(first.low, first.high)}: {_reading(_word(first))}."
+        f"On {wording.groups(first.n or 0)} the maps of different methods for {model} have a mean rank correlation of "
+        f"{fixed(first.value or 0.0, 2)} {wording.between(first.low, first.high)}: {_reading(_word(first))}."
     ]
     told += [each.sentence(word, line.corrected) for each, word, line in zip(tested, words, lines, strict=True)]
     parts = [(f"{name}: agree", _word(line)) for name, line in found.items()]
-    parts += [(each.part, answer.YES[word]) for each, word in zip(tested, words, strict=True)]
+    parts += [(each.part, judging.YES[word]) for each, word in zip(tested, words, strict=True)]
     area = _area(mine, model)
     if area is not None and area.value is not None:
         told.append(
             f"As a sign of being right agreement has an AUROC of {area.value:.2f} "
-            f"{answer.between(area.low, area.high)}; 0.5 is guessing."
+            f"{wording.between(area.low, area.high)}; 0.5 is guessing."
         )
     more = [chart for chart in (_places(known, names), _sides(known, names)) if chart is not None]
     return Answer(
         NUMBER, QUESTION, _word(first), " ".join(told), (*found.values(), *lines, *([area] if area else ())),
         tuple(parts),
         ("1 is the same order of regions, 0 none in common. Methods that share an idea agree because of it.",),
-        _figure(mine, model), tuple(more), short=_short(model, _word(first), dict(parts)),
+        _figure(mine, model), tuple(more), short=_short(model, first, dict(parts), tested, area),
+        badges=(("agree", _word(first)), *((each.half, judging.YES[w]) for each, w in zip(tested, words, strict=True))),
+        methods=tuple(dict.fromkeys(name for row in known for pair in row["pairs"] for name in pair[:2])),
     )  # fmt: skip
 
 
@@ -69,7 +71,7 @@ class _Tested:
 
     Attributes:
         found: it.
-        line, part: what it is called in the evidence, and as a question.
+        line, part, half: what it is called in the evidence, as a question, and as a part of this one.
         reads: how the sentence goes on for each word; `{}` takes the figures.
         share: whether it is one of shares.
     """
@@ -77,14 +79,15 @@ class _Tested:
     found: Difference
     line: str
     part: str
-    reads: Mapping[answer.Judged, str]
+    half: str
+    reads: Mapping[judging.Judged, str]
     share: bool
 
-    def sentence(self, word: answer.Judged, p: float | None) -> str:
-        return self.reads[word].format(answer.difference(self.found, p, share=self.share))
+    def sentence(self, word: judging.Judged, p: float | None) -> str:
+        return self.reads[word].format(wording.difference(self.found, p, share=self.share))
 
 
-def _spoken(start: str, few: str, more: str, less: str, none: str) -> dict[answer.Judged, str]:
+def _spoken(start: str, few: str, more: str, less: str, none: str) -> dict[judging.Judged, str]:
     return {
         "more": f"{start} {more} ({{}}).", "less": f"{start} {less} ({{}}).", "none": f"{start} {none} ({{}}).",
         "too few": f"There are too few scans to tell whether {few} ({{}}).",
@@ -114,13 +117,26 @@ def _reading(word: Word) -> str:
     return f"too few to tell whether that is {AGREE.value} or more"
 
 
-def _short(model: str, word: Word, parts: Mapping[str, str]) -> str:
+def _short(
+    model: str, first: Finding, parts: Mapping[str, str], tested: Sequence[_Tested], area: Finding | None
+) -> str:
     agree = {"yes": "The methods agree", "no": "The methods show different pictures"}.get(
-        word, "There are too few scans to tell whether the methods agree"
+        _word(first), "There are too few scans to tell whether the methods agree"
     )
-    truth = parts.get(f"{model}: agreement goes with being right")
+    told = f"{agree} (mean rank correlation {wording.figure(first)})"
+    truth = parts.get(f"{model}: {_TRUTH}")
     signs = {"yes": ", and agreement is a sign of being right", "no": ", and agreement is no sign of being right"}
-    return f"{agree}{signs.get(truth or '', '')}."
+    told += signs.get(truth or "", "")
+    if truth in signs and area is not None and area.value is not None:
+        told += f" (AUROC {wording.figure(area)})"
+    tumour = {"yes": "more", "no": "no more"}.get(parts.get(f"{model}: {_TUMOUR}", ""))
+    if tumour:
+        size = next(wording.size(each.found, share=True) for each in tested if each.part.endswith(_TUMOUR))
+        told += f"; where they agree more, {tumour} of the weight lies in the tumour ({size})"
+    return f"{told}."
+
+
+_TRUTH, _TUMOUR = "agreement goes with being right", "agreement goes with the tumour"
 
 
 def _where(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
@@ -130,7 +146,7 @@ def _where(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
         return None
     inside, outside = (np.array([row["places"][name] for row in both], float) for name in ("tumour", "brain"))
     found = paired(inside, outside, [str(row["group"]) for row in both], within=(0.0, 1.0))
-    share = answer.percent(float(inside.mean()))
+    share = wording.percent(float(inside.mean()))
     reads = _spoken(
         f"At a pixel of the tumour {share} of the methods agree,",
         f"methods agree more at a pixel of the tumour ({share} of them) than of the rest of the brain",
@@ -139,7 +155,7 @@ def _where(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     )  # fmt: skip
     return _Tested(
         found, f"{model}: share of methods that agree, tumour less brain",
-        f"{model}: more in the tumour than in the brain", reads, share=True,
+        f"{model}: more in the tumour than in the brain", "more in the tumour", reads, share=True,
     )  # fmt: skip
 
 
@@ -163,7 +179,7 @@ def _truth(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     )  # fmt: skip
     return _Tested(
         apart(*sides, within=(-1.0, 1.0)), f"{model}: agreement, right less wrong",
-        f"{model}: agreement goes with being right", reads, share=False,
+        f"{model}: {_TRUTH}", "go with being right", reads, share=False,
     )  # fmt: skip
 
 
@@ -201,7 +217,7 @@ def _plausible(rows: Sequence[Row], mine: Sequence[Mapping[str, Any]], model: st
     )  # fmt: skip
     return _Tested(
         found, f"{model}: positive weight in the tumour, agreeing half less other half",
-        f"{model}: agreement goes with the tumour", reads, share=True,
+        f"{model}: {_TUMOUR}", "go with the tumour", reads, share=True,
     )  # fmt: skip
 
 
@@ -215,7 +231,7 @@ def _places(known: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[s
             entries += _dots(place, [row["places"][place] for row in of], of, model, (0.0, 1.0))
     if not entries:
         return None
-    return answer.dots(
+    return dotted.dots(
         "Where the methods agree", "share of the methods that agree at a pixel, with 95 % interval", entries,
         reference=None, percent=True,
     )  # fmt: skip
@@ -233,7 +249,7 @@ def _sides(known: Sequence[Mapping[str, Any]], models: Sequence[str]) -> dict[st
             entries += _dots(side, [row["mean"] for row in of], of, model, (-1.0, 1.0))
     if len({entry["label"] for entry in entries}) < 2:
         return None
-    return answer.dots(
+    return dotted.dots(
         "Whether agreement goes with being right", "mean rank correlation between methods, with 95 % interval",
         entries, reference=AGREE.value, reference_name="they agree",
         note=f"Sides with fewer than {FEWEST.value:.0f} independent groups of scans are drawn hollow.",
@@ -249,7 +265,7 @@ def _dots(
     line = answer.mean(label, np.array(numbers, float), groups, within=within)
     if line.value is None or line.low is None or line.high is None:
         return []
-    return [answer.dot(label, line.value, line.low, line.high, model, sure=(line.n or 0) >= FEWEST.value)]
+    return [dotted.dot(label, line.value, line.low, line.high, model, sure=(line.n or 0) >= FEWEST.value)]
 
 
 def _figure(mine: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whyscan.trust import answer, audited
+from whyscan.trust import audited, dotted, wording
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.changing import Change, changed, control
 from whyscan.trust.edits import EDITS
-from whyscan.trust.thresholds import CUE, FEWEST
+from whyscan.trust.thresholds import CUE, FEWEST, TAIL
 
 NUMBER = 6
 QUESTION = "Does the model use shortcut cues that would have been enough?"
@@ -58,9 +58,11 @@ def cues(
         ("An edited scan is one that no model was trained on: part of a change may be that alone. How much is known "
          "only for the tumour's edit, beside a healthy patch of the tumour's area; no edit of the area of the skull, "
          "the border or the background was made for comparison.",
+         f"It uses a cue where surely more than {wording.percent(CUE.value)} of its answers change without it, and "
+         f"rests on one where surely more than {wording.percent(TAIL.value)} do.",
          "Whether a model uses a cue is tested for all edits and models together (Holm), and so are changes of "
          "accuracy."),
-        _figure(changes), short=_short(model, tested),
+        _figure(changes), short=_short(model, tested, mine),
     )  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def _sentence(model: str, tested: Sequence[Change], found: Sequence[Mapping[str,
             told.append(f"Whether {names} alone would have been enough was not measured by the audit.")
     if none:
         told.append(
-            f"It does not use (surely at most {answer.percent(CUE.value)} of its answers change): {_list(none)}."
+            f"It does not use (surely at most {wording.percent(CUE.value)} of its answers change): {_list(none)}."
         )
     if few:
         told.append(f"{'For the others there' if used or none else 'There'} are too few scans to tell: {_list(few)}.")
@@ -128,16 +130,19 @@ def _sample(table: Sequence[Mapping[str, Any]], model: str, alike: bool) -> str:
     )
 
 
-def _short(model: str, tested: Sequence[Change]) -> str:
+def _short(model: str, tested: Sequence[Change], mine: Sequence[Change]) -> str:
     used = _by_share(each for each in tested if each.word == "yes")
     few = sum(each.word == "too few to tell" for each in tested)
     others = f"for {few} {'other cue' if few == 1 else 'other cues'} there are too few scans to tell"
     if used:
-        rests = [f"the {each.edit}" for each in used if each.rests == "yes"]
-        uses = [f"the {each.edit}" for each in used if each.rests != "yes"]
-        told = [f"rests on {' and '.join(rests)}"] if rests else []
-        told += [f"uses {' and '.join(uses)}"] if uses else []
-        return f"{model} {', and '.join(told)}{f'; {others}' if few else ''}."
+        rests = [_without(each) for each in used if each.rests == "yes"]
+        uses = [_without(each) for each in used if each.rests != "yes"]
+        told = [f"rests on {wording.listed(rests)}"] if rests else []
+        told += [f"uses {wording.listed(uses)}"] if uses else []
+        tumour = next((each for each in mine if each.edit == "tumour"), None)
+        beside = f" Hiding the tumour changes {wording.figure(tumour.share)} of its answers." if tumour else ""
+        end = f"; {others}" if few else ""
+        return f"{model} {', and '.join(told)}{end}.{beside}"
     if few == len(tested):
         return f"There are too few scans to tell whether {model} uses any of the cues that were taken away."
     if few:
@@ -147,8 +152,12 @@ def _short(model: str, tested: Sequence[Change]) -> str:
     return f"{model} uses none of the cues that were taken away."
 
 
+def _without(each: Change) -> str:
+    return f"the {each.edit} ({wording.figure(each.share)} of its answers change without)"
+
+
 def _figures(line: Finding) -> str:
-    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)} (n = {line.n})"
+    return f"{wording.figure(line)} (n = {line.n})"
 
 
 def _figure(changes: Sequence[Change]) -> dict[str, Any]:
@@ -156,12 +165,12 @@ def _figure(changes: Sequence[Change]) -> dict[str, Any]:
     for each in changes:
         n.setdefault(each.edit, []).append(each.share.n or 0)
     entries = [
-        answer.dot(f"{each.edit} (n = {_span(n[each.edit])})", each.share.value, each.share.low, each.share.high,
+        dotted.dot(f"{each.edit} (n = {_span(n[each.edit])})", each.share.value, each.share.low, each.share.high,
                    each.model, sure=_told(each))
         for each in changes
         if each.share.value is not None and each.share.low is not None and each.share.high is not None
     ]  # fmt: skip
-    return answer.dots(
+    return dotted.dots(
         "Predictions that change when something is taken away from the scan",
         "share of predictions, with 95 % interval", entries, reference=CUE.value, reference_name="any edit",
         percent=True,

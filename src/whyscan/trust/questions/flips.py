@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from whyscan.stats.differences import Difference, paired
-from whyscan.trust import answer, names
+from whyscan.trust import answer, dotted, judging, names, wording
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.thresholds import FEWEST, TURNED
 
@@ -35,27 +36,47 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
         why = "no two explanations had superpixels with a clear sign" if table else "no superpixel method was compared"
         return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}.")
     lines = {(kind, pair): _mean(_rows(table, kind, pair), pair) for kind in kinds for pair in _pairs(table, kind)}
-    tested = {of: _against(table, _rows(table, *of)) for of, line in lines.items() if of[0] != "seeds" and line.n}
-    tests = answer.corrected(
-        [answer.finding(f"{_name(pair)}: {beyond}", each, share=True) for (_, pair), (beyond, each) in tested.items()]
-    )
-    judged = {
-        of: answer.judge(each, line.corrected) for (of, (_, each)), line in zip(tested.items(), tests, strict=True)
-    }
+    tested = _tested(table, lines)
+    judged = {of: judging.judge(each.found, each.line.corrected) for of, each in tested.items()}
     evidence: list[Finding] = []
     parts: list[tuple[str, str]] = []
     for (kind, pair), line in lines.items():
-        evidence.append(line)
-        evidence += [line for _, line in _by_place(_rows(table, kind, pair), pair)]
+        some = _rows(table, kind, pair)
+        evidence += [line, *(_mean(some, pair, key) for key in ("gained", "clear") if all(key in row for row in some))]
+        evidence += [line for _, line in _by_place(some, pair)]
         if kind != "seeds":
-            beyond = tested[kind, pair][0] if (kind, pair) in tested else ""
+            beyond = tested[kind, pair].beyond if (kind, pair) in tested else ""
             parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, beyond, judged.get((kind, pair), "too few"))))
-    evidence += tests
+    evidence += [each.line for each in tested.values()]
     badges = _badges(parts)
     return Answer(
-        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts)), tuple(evidence), tuple(parts), NOTES,
-        _figure(table, lines), short=_short(parts), badges=badges,
+        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts), tested), tuple(evidence),
+        tuple(parts), NOTES,
+        _figure(table, lines), short=_short(parts, lines), badges=badges,
+        methods=tuple(dict.fromkeys(pair[0] for _, pair in lines)),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """What turns, less what is expected to: beyond what, the difference, and that as evidence."""
+
+    beyond: str
+    found: Difference
+    line: Finding
+
+
+def _tested(
+    table: Sequence[Mapping[str, Any]], lines: Mapping[tuple[str, Pair], Finding]
+) -> dict[tuple[str, Pair], _Tested]:
+    """By kind and pair, all but those between seeds; Holm over them."""
+    against = {of: _against(table, _rows(table, *of)) for of, line in lines.items() if of[0] != "seeds" and line.n}
+    evidence = judging.corrected(
+        [answer.finding(f"{_name(pair)}: {beyond}", each, share=True) for (_, pair), (beyond, each) in against.items()]
+    )
+    return {
+        of: _Tested(beyond, found, line) for (of, (beyond, found)), line in zip(against.items(), evidence, strict=True)
+    }
 
 
 def _badges(parts: Sequence[tuple[str, str]]) -> tuple[tuple[str, Word], ...]:
@@ -96,12 +117,19 @@ def _name(pair: Pair) -> str:
     return f"{names.title(method)}, {a} to {b}"
 
 
-def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair) -> Finding:
-    name = f"{_name(pair)}: positive turned negative"
+def _mean(rows: Sequence[Mapping[str, Any]], pair: Pair, key: str = "lost") -> Finding:
+    name = f"{_name(pair)}: {_TURNS[key]}"
     if not rows:
         return Finding(name, None, share=True, reason="nothing had a clear sign")
-    numbers, groups = np.array([row["lost"] for row in rows], float), [str(row["group"]) for row in rows]
+    numbers, groups = np.array([row[key] for row in rows], float), [str(row["group"]) for row in rows]
     return answer.mean(name, numbers, groups, within=(0.0, 1.0), share=True)
+
+
+_TURNS = {
+    "lost": "positive turned negative",
+    "gained": "negative turned positive",
+    "clear": "share of the area with a clear sign in both",
+}
 
 
 def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, Finding]]:
@@ -117,7 +145,7 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
     return found
 
 
-BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {answer.percent(TURNED.value)}"
+BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {wording.percent(TURNED.value)}"
 
 
 def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, Difference]:
@@ -136,30 +164,39 @@ def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
     return BEYOND_SEEDS if both else BEYOND_LIMIT, found
 
 
-def _word(line: Finding, beyond: str, judged: answer.Judged) -> str:
+def _word(line: Finding, beyond: str, judged: judging.Judged) -> str:
     """By the corrected p-value of what is beyond; below the limit also where the whole interval is."""
     if judged == "too few" and beyond == BEYOND_LIMIT and (line.n or 0) >= FEWEST.value and line.high is not None:
         return "no" if line.high <= TURNED.value else "too few to tell"
-    return answer.YES[judged]
+    return judging.YES[judged]
 
 
 def _sentence(
-    table: Sequence[Mapping[str, Any]], lines: Mapping[tuple[str, Pair], Finding], words: Mapping[str, str]
+    table: Sequence[Mapping[str, Any]],
+    lines: Mapping[tuple[str, Pair], Finding],
+    words: Mapping[str, str],
+    tested: Mapping[tuple[str, Pair], _Tested],
 ) -> str:
     told = []
     for kind in ("models", "classes"):
         some = [(pair, line) for (of, pair), line in lines.items() if of == kind and line.value is not None]
         for pair, line in some[:2]:
-            interval = answer.between(line.low, line.high, scale=100, digits=0)
-            text = f"From {pair[1]} to {pair[2]}, {answer.percent(line.value)} {interval} of the clearly signed area "
-            text += f"turns from positive to negative in {names.title(pair[0])}"
+            text = (
+                f"From {pair[1]} to {pair[2]}, {_with_interval(line)} of the clearly signed area turns from positive "
+            )
+            text += f"to negative in {names.title(pair[0])}"
             places = dict(_by_place(_rows(table, kind, pair), pair))
             if "tumour" in places:
-                text += f"; of the tumour's area {_with_interval(places.pop('tumour'))}"
-                rest = [f"of the {place}'s {_with_interval(part)}" for place, part in places.items()]
+                text += f"; of what is clear in the tumour {_with_interval(places.pop('tumour'))}"
+                rest = [f"in the {place} {_with_interval(part)}" for place, part in places.items()]
                 text += f" ({', '.join(rest)})" if rest else ""
             word = words[f"{KINDS[kind]}, {_name(pair)}"]
-            told.append(f"{text} ({'too few to tell whether that is chance' if 'few' in word else _reads(word)}).")
+            reads = "too few to tell whether that is chance" if "few" in word else _reads(word)
+            if (kind, pair) in tested:
+                each = tested[kind, pair]
+                size = wording.difference(each.found, each.line.corrected, share=True)
+                reads += f": {size}, {each.beyond}, on {wording.groups(each.found.n)}"
+            told.append(f"{text}. That is {reads}.")
     seeds = [f"{_with_interval(line)} in {names.title(pair[0])}" for (kind, pair), line in lines.items()
              if kind == "seeds" and line.value is not None]  # fmt: skip
     if seeds:
@@ -170,22 +207,30 @@ def _sentence(
 
 
 def _with_interval(line: Finding) -> str:
-    return f"{answer.percent(line.value)} {answer.between(line.low, line.high, scale=100, digits=0)}"
+    return f"{wording.figure(line)} (n = {line.n})"
 
 
 def _reads(word: str) -> str:
     return "more than chance" if word == "yes" else "no more than by chance"
 
 
-def _short(parts: Sequence[tuple[str, str]]) -> str:
+def _short(parts: Sequence[tuple[str, str]], lines: Mapping[tuple[str, Pair], Finding]) -> str:
     told = []
-    for name in KINDS.values():
+    for kind, name in KINDS.items():
         words = [word for what, word in parts if what.startswith(name)]
+        shares = [
+            f"{wording.figure(line)} in {names.title(pair[0])}"
+            for (of, pair), line in lines.items()
+            if of == kind and line.value is not None
+        ]
+        by = f" ({', '.join(shares)})" if shares else ""
         if sure := words.count("yes"):
-            told.append(f"{name} more superpixels turn than by chance ({sure} of {len(words)} methods)")
+            told.append(f"{name} more of the clear area turns than by chance{by}, in {sure} of {len(words)} methods")
         elif words:
             few = "too few to tell" in words
-            told.append(f"{name} {'there are too few scans to tell' if few else 'no more turn than by chance'}")
+            told.append(f"{name} {'there are too few scans to tell' if few else 'no more turns than by chance'}{by}")
+        elif shares:
+            told.append(f"by chance, {name}, {', '.join(shares)}")
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -197,9 +242,9 @@ def _figure(table: Sequence[Mapping[str, Any]], lines: Mapping[tuple[str, Pair],
         for place, line in [("whole head", whole), *_by_place(_rows(table, kind, pair), pair)]:
             if line.value is not None and line.low is not None and line.high is not None:
                 label = f"{names.title(pair[0])}: {place}"
-                entries.append(answer.dot(label, line.value, line.low, line.high, KINDS[kind]))
+                entries.append(dotted.dot(label, line.value, line.low, line.high, KINDS[kind]))
     entries.sort(key=lambda entry: str(entry["label"]).split(":")[0])
-    return answer.dots(
+    return dotted.dots(
         "Superpixels that turn from positive to negative", "share of the clearly signed area, with 95 % interval",
         entries, reference=None, percent=True, note="What turns between two seeds of one model turns for no reason.",
     )  # fmt: skip

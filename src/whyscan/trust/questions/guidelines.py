@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from whyscan.render.numerals import minus
-from whyscan.trust import answer, names, select
-from whyscan.trust.answer import Answer, Finding, Word
+from whyscan.trust import names, select, wording
+from whyscan.trust.answer import Answer, Word
 from whyscan.trust.attested import Statement
 from whyscan.trust.table import Row
 from whyscan.trust.thresholds import SLOW
@@ -110,7 +109,7 @@ def _short(entries: Sequence[Entry], open_: Sequence[Entry]) -> str:
         if some:
             *first, last = (e.guideline.lower() for e in some)
             todo.append(whose.format(f"{', '.join(first)} and {last}" if first else last))
-    return f"{len(open_)} of {len(entries)} entries are missing: {'; '.join(todo)}."
+    return f"{len(open_)} of {len(entries)} entries (the fourth guideline has two) are missing: {'; '.join(todo)}."
 
 
 def _person(key: str, said: Mapping[str, Statement]) -> Entry:
@@ -148,8 +147,8 @@ def _plausible(errors: Answer) -> Entry:
         if alone is not None and added is not None and added.value is not None:
             sure = added.low is not None and added.low > 0
             told.append(
-                f"{model}: agreement with the tumour finds its errors with an AUROC of {_figure(alone)}, and adds "
-                f"{_figure(added)} to its confidence{'' if sure else ', which could be chance'}"
+                f"{model}: agreement with the tumour finds its errors with an AUROC of {wording.figure(alone)}, and "
+                f"adds {wording.figure(added)} to its confidence{'' if sure else ', which could be chance'}"
             )
     if told:
         return Entry(*head, "measured", f"{'; '.join(told)} (question 2).")
@@ -160,11 +159,6 @@ def _plausible(errors: Answer) -> Entry:
     else:
         why = "the tumour is known on too few scans"
     return Entry(*head, "missing", f"Not measured: {why} (question 2).")
-
-
-def _figure(line: Finding) -> str:
-    text = f"{line.value:{'+' if line.signed else ''}.2f}"
-    return f"{minus(text)} {answer.between(line.low, line.high)}"
 
 
 def _efficient(rows: Sequence[Row]) -> Entry:

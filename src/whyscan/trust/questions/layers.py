@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whyscan.trust import answer, select
+from whyscan.trust import answer, judging, select, wording
 from whyscan.trust.answer import Answer, Finding, Word
-from whyscan.trust.names import AUC, ENERGY, is_null, said
-from whyscan.trust.profile import ALL, SHARES, WORDS, Profile, paired_on, profile
+from whyscan.trust.names import SHARES, is_null, said
+from whyscan.trust.profile import ALL, WORDS, Profile, paired_on, profile
 from whyscan.trust.table import Row
 
 NUMBER = 3
@@ -39,9 +39,6 @@ def layers(
     shown = [name for name in (first, weak) if name in profiles]
     evidence = [line for model in dict.fromkeys([*shown, *profiles]) for line in profiles[str(model)].evidence()]
     by_metric = profiles[str(first)].judged()
-    asked = next((metric for metric in (ENERGY, AUC) if metric in by_metric), None)
-    judged = by_metric.get(asked or "", "too few")
-    verdict: Word = "not measured" if asked is None else _VERDICTS[judged]
     sentences = [profiles[str(model)].sentence() for model in dict.fromkeys(shown)]
     evidence += profiles[str(first)].pairs()
     parts = [(f"{first}: {said(metric)}, last layer against first", WORDS[word]) for metric, word in by_metric.items()]
@@ -52,12 +49,16 @@ def layers(
     notes = ("Depth 0 is the first layer, 1 the last. A blank map is empty at that layer; its reason is counted.",)
     chart = _figure([profiles[str(model)] for model in dict.fromkeys(shown)])
     return Answer(
-        NUMBER, QUESTION, verdict, "\n".join(sentences), tuple(evidence), tuple(parts), notes, chart,
-        short=profiles[str(first)].short(judged),
+        NUMBER, QUESTION, _verdict(by_metric), "\n".join(sentences), tuple(evidence), tuple(parts), notes, chart,
+        short=profiles[str(first)].short(), methods=(profiles[str(first)].method,),
     )  # fmt: skip
 
 
-_VERDICTS: dict[str, Word] = {"more": "yes", "less": "yes", "none": "no", "too few": "too few to tell"}
+def _verdict(by_metric: Mapping[str, judging.Judged]) -> Word:
+    """Whether they differ in anything."""
+    words = {judging.YES[word] if word != "less" else "yes" for word in by_metric.values()}
+    order: tuple[Word, ...] = ("yes", "too few to tell", "no")
+    return next((each for each in order if each in words), "not measured")
 
 
 def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[str, str]], str]:
@@ -69,7 +70,7 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
         and (theirs := weak.values.get(metric, {}).get(weak.names[-1], {}))
         and ours.keys() & theirs.keys()
     }
-    lines = answer.corrected(
+    lines = judging.corrected(
         [
             answer.finding(
                 f"{said(metric)} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES
@@ -78,7 +79,7 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
         ]
     )
     judged = {
-        metric: answer.judge(each, line.corrected) for (metric, each), line in zip(tested.items(), lines, strict=True)
+        metric: judging.judge(each, line.corrected) for (metric, each), line in zip(tested.items(), lines, strict=True)
     }
     words = [
         (f"{said(metric)} of the last layer, {best.model} against {weak.model}", WORDS[w])
@@ -90,13 +91,17 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
     if not sure:
         few = sum(word == "too few" for word in judged.values())
         more = f"; for {few} of {len(judged)} figures there are too few scans to tell" if few else ""
-        return lines, words, f"The last layers of {best.model} and {weak.model} surely differ in none of these{more}."
+        return (
+            lines,
+            words,
+            f"The last layers of {best.model} and {weak.model} are not surely different in any of these{more}.",
+        )
     p = {metric: line.corrected for metric, line in zip(tested, lines, strict=True)}
-    told = ", ".join(
-        f"the {said(metric)} ({answer.difference(tested[metric], p[metric], share=metric in SHARES)})"
+    which = ", ".join(
+        f"the {said(metric)} ({wording.difference(tested[metric], p[metric], share=metric in SHARES)})"
         for metric in sure
     )
-    return lines, words, f"The last layers of {best.model} and {weak.model} differ in {told}."
+    return lines, words, f"The last layers of {best.model} and {weak.model} differ in {which}."
 
 
 def _figure(profiles: Sequence[Profile]) -> dict[str, Any]:

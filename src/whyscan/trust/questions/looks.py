@@ -2,22 +2,24 @@
 
 The share of positive weight that lies in the tumour has no unit, so two models can be laid side by side. It is
 compared on the same scans and for the same class (the true one), and once more on the scans that both models get
-right: where the difference is gone there, the weak model is less accurate; where it stays, it looks elsewhere.
+right and on the others: where the difference stays on the former, the weak model looks elsewhere; where it is surely
+larger on the latter and gone on the former, it is less accurate, and looks elsewhere only there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from whyscan.stats.differences import Difference, paired
-from whyscan.trust import answer, names, select
+from whyscan.stats.differences import Difference, apart, paired
+from whyscan.trust import answer, dotted, judging, names, select, wording
 from whyscan.trust.answer import Answer, Finding
 from whyscan.trust.every import range_of
 from whyscan.trust.names import AUC, ENERGY, ENERGY_CHANCE, POINTING, is_null
+from whyscan.trust.questions.looked import ALL, MORE_WRONG, RIGHT, WRONG, Looked, Method, sentence, short
 from whyscan.trust.select import Told
 from whyscan.trust.table import Row
 
@@ -25,8 +27,12 @@ NUMBER = 1
 QUESTION = "Does the accurate model look at the tumour more than the weak one?"
 
 
-def looks(rows: Sequence[Row], best: str | None, weak: str | None) -> Answer:
-    """See the module's docstring."""
+def looks(rows: Sequence[Row], best: str | None, weak: str | None, failing: Collection[str] = ()) -> Answer:
+    """See the module's docstring.
+
+    Args:
+        failing: methods whose verdict on either model is "fails": the difference is told once more without them.
+    """
     if not best or not weak or best == weak:
         return _unmeasured("There are not two models to compare.")
     told = select.predictions(rows)
@@ -34,38 +40,45 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None) -> Answer:
     pairs = select.matched(select.real(select.values(own, ENERGY)), best, weak)
     if not pairs:
         return _unmeasured("No scan has a tumour mask on which both models' maps were measured.")
-    both = {key: pair for key, pair in pairs.items() if told[best, key[1]].right and told[weak, key[1]].right}
-    whole, right = _test(pairs, told, best), _test(both, told, best)
-    methods = {_ALL: _methods(pairs, told, best), _RIGHT: _methods(both, told, best)}
+    right = {key[1]: told[best, key[1]].right and told[weak, key[1]].right for key in pairs}
+    parts = {
+        ALL: pairs,
+        RIGHT: {key: pair for key, pair in pairs.items() if right[key[1]]},
+        WRONG: {key: pair for key, pair in pairs.items() if not right[key[1]]},
+    }
+    tests = Looked(
+        {where: _test(some, told, best) for where, some in parts.items()},
+        _gap(pairs, right, told, best),
+        {where: _methods(parts[where], told, best) for where in (ALL, RIGHT)},
+        _sound(pairs, failing, told, best),
+    )
     chance = _mean(select.values(own, ENERGY_CHANCE), best)
     ours, theirs = (_side(pairs, told, best, side) for side in (0, 1))
-    of_all, of_right = answer.judge(whole), answer.judge(right)
+    nulls = _nulls(own, told)
     found = [
         replace(ours, name=f"{best}: share of positive weight in the tumour", chance=chance),
         replace(theirs, name=f"{weak}: the same, on the same scans", chance=chance),
-        answer.finding(f"difference, {whole.n} groups of scans", whole, share=True),
-        answer.finding(f"difference where both are right, {right.n} groups of scans", right, share=True),
-        *(line for _, _, line in methods[_ALL]),
-        *(replace(line, name=f"{line.name}, where both are right") for _, _, line in methods[_RIGHT]),
+        *tests.evidence(),
         *_others(own, told, best, weak),
-        *_nulls(own, told),
+        *nulls,
     ]
-    verdict = answer.YES[of_all]
+    words = {where: judging.judge(each) for where, each in tests.whole.items()}
     return Answer(
         NUMBER,
         QUESTION,
-        verdict,
-        _sentence(best, weak, ours, theirs, whole, right, chance),
+        judging.YES[words[ALL]],
+        sentence(best, weak, ours, theirs, tests, chance, nulls),
         tuple(found),
-        ((_ALL, _word(of_all)), (_RIGHT, _word(of_right))),
+        (
+            *((where, _word(each)) for where, each in words.items()),
+            (MORE_WRONG, judging.YES[judging.judge(tests.gap)]),
+        ),
         ("The lesion's share of the image is what a map spread evenly would put there.",),
         _figure(pairs, told, best, weak, chance),
-        (_differences(best, weak, {_ALL: whole, _RIGHT: right}, methods),),
-        short=_short(best, weak, of_all, of_right),
+        (_differences(best, weak, tests),),
+        short=short(best, weak, tests),
+        methods=tuple(dict.fromkeys(method for method, _ in pairs)),
     )
-
-
-_ALL, _RIGHT = "on all scans", "where both are right"
 
 
 def _unmeasured(why: str) -> Answer:
@@ -97,6 +110,28 @@ def _test(pairs: Pairs, told: Mapping[Any, Told], model: str, metric: str = ENER
     return paired(table[:, 0], table[:, 1], groups, within=range_of(metric))
 
 
+def _gap(pairs: Pairs, right: Mapping[str, bool], told: Mapping[Any, Told], model: str) -> Difference:
+    """The difference on scans that one of them gets wrong, less that on scans that both get right."""
+    of = _by_scan(pairs)
+    scans = sorted(of)
+    differences = np.array([np.mean([ours - theirs for ours, theirs in of[scan]]) for scan in scans])
+    least, most = range_of(ENERGY)
+    ends = (least - most, most - least)
+    sides = np.array([right[scan] for scan in scans], bool)
+    return apart(differences, sides, [told[model, scan].group for scan in scans], within=ends)
+
+
+def _sound(
+    pairs: Pairs, failing: Collection[str], told: Mapping[Any, Told], model: str
+) -> tuple[Difference, str] | None:
+    methods = dict.fromkeys(method for method, _ in pairs)
+    out = [method for method in methods if method in failing]
+    if not out or len(out) == len(methods):
+        return None
+    rest = {key: pair for key, pair in pairs.items() if key[0] not in failing}
+    return _test(rest, told, model), wording.listed([names.title(method) for method in out])
+
+
 def _side(pairs: Pairs, told: Mapping[Any, Told], model: str, side: int) -> Finding:
     of = _by_scan(pairs)
     means = np.array([np.mean([pair[side] for pair in each]) for each in of.values()])
@@ -109,10 +144,6 @@ def _mean(found: Mapping[select.Key, float], model: str) -> float | None:
     return float(np.mean(mine)) if mine else None
 
 
-Method = tuple[str, Difference, Finding]
-"""A method's title, its difference, and that as evidence."""
-
-
 def _methods(pairs: Pairs, told: Mapping[Any, Told], model: str) -> list[Method]:
     """The same for each method alone, corrected for their number."""
     methods = list(dict.fromkeys(method for method, _ in pairs))
@@ -121,7 +152,7 @@ def _methods(pairs: Pairs, told: Mapping[Any, Told], model: str) -> list[Method]
     found = [
         answer.finding(f"difference, {title}", each, share=True) for title, each in zip(titles, tested, strict=True)
     ]
-    return list(zip(titles, tested, answer.corrected(found), strict=True))
+    return list(zip(titles, tested, judging.corrected(found), strict=True))
 
 
 def _others(own: Sequence[Row], told: Mapping[Any, Told], best: str, weak: str) -> list[Finding]:
@@ -149,77 +180,22 @@ def _nulls(own: Sequence[Row], told: Mapping[Any, Told]) -> list[Finding]:
     return found
 
 
-def _sentence(
-    best: str, weak: str, ours: Finding, theirs: Finding, whole: Difference, right: Difference, chance: float | None
-) -> str:
-    shares = [
-        f"{answer.percent(each.value, 1)} {answer.between(each.low, each.high, scale=100, digits=1)}"
-        for each in (ours, theirs)
-    ]
-    told = [
-        f"Of the positive weight of the maps, {best} puts {shares[0]} into the tumour and {weak} {shares[1]}, on the "
-        f"same scans ({answer.points(whole)}; {answer.groups(whole.n)})."
-    ]
-    if chance is not None:
-        told.append(f"An even spread would put {answer.percent(chance, 1)} there.")
-    if right.n:
-        told.append(f"Where both are right the difference is {answer.points(right)} ({answer.groups(right.n)}).")
-    else:
-        told.append("On no scan are both right.")
-    told.append(_reading(weak, whole, right))
-    return " ".join(told)
-
-
-def _short(best: str, weak: str, of_all: str, of_right: str) -> str:
-    if of_all == "too few":
-        return f"There are too few scans to tell whether {best} looks at the tumour more than {weak}."
-    if of_all == "none":
-        return f"{best} and {weak} look at the tumour alike."
-    if of_all == "less":
-        return f"{best} looks at the tumour less than {weak}, though it is more accurate."
-    more = {
-        "more": f"also where both are right: {weak} looks elsewhere, and is not only less accurate",
-        "none": f"but not where both are right: {weak} is less accurate, and looks elsewhere only where it errs",
-        "less": f"but less where both are right: {weak} looks elsewhere only where it errs",
-        "too few": f"but there are too few scans to tell whether {weak} looks elsewhere or is only less accurate",
-    }
-    return f"{best} looks at the tumour more than {weak}, {more[of_right]}."
-
-
-def _reading(weak: str, whole: Difference, right: Difference) -> str:
-    of_all, of_right = answer.judge(whole), answer.judge(right)
-    if of_all == "too few":
-        return f"Too few to tell: {answer.enough(whole)}."
-    if of_all == "none":
-        return "No difference, and one of medium size (half of the usual spread from scan to scan) is ruled out."
-    if of_all == "less":
-        return "So the more accurate model looks at the tumour less: its accuracy comes from elsewhere in part."
-    if of_right == "more":
-        return f"So {weak} is not only less accurate, it looks elsewhere."
-    if of_right == "too few":
-        return f"Whether {weak} looks elsewhere or is only less accurate cannot be told: {answer.enough(right)}."
-    if of_right == "none":
-        return f"So {weak} looks elsewhere only where it errs."
-    return f"So where both are right {weak} looks at the tumour more."
-
-
-def _differences(
-    best: str, weak: str, whole: Mapping[str, Difference], methods: Mapping[str, Sequence[Method]]
-) -> dict[str, Any]:
+def _differences(best: str, weak: str, tests: Looked) -> dict[str, Any]:
     """On all scans, and where both are right: all methods together, and each alone."""
     entries = []
-    for where, found in whole.items():
-        rows = [("all methods together", found, found.p), *((t, d, line.corrected) for t, d, line in methods[where])]
+    for where, methods in tests.methods.items():
+        found = tests.whole[where]
+        rows = [("all methods together", found, found.p), *((t, d, line.corrected) for t, d, line in methods)]
         entries += [
-            answer.dot(title, each.value, each.low, each.high, where, sure=answer.judge(each, p) in ("more", "less"))
+            dotted.dot(title, each.value, each.low, each.high, where, sure=judging.judge(each, p) in ("more", "less"))
             for title, each, p in rows
             if np.isfinite([each.value, each.low, each.high]).all()
         ]
-    return answer.dots(
+    return dotted.dots(
         f"How much more of its positive weight {best} puts into the tumour than {weak}",
         "difference of shares, with 95 % interval", entries, reference_name="no difference", percent=True,
-        note="Where a difference is gone on the scans that both get right, the weak model looks elsewhere only where "
-        f"it errs. {answer.HOLLOW} The methods are corrected for their number.",
+        note="A difference that stays on the scans that both get right is no matter of accuracy. "
+        f"{dotted.HOLLOW} The methods are corrected for their number.",
     )  # fmt: skip
 
 
@@ -237,8 +213,8 @@ def _figure(
             each = _side(some, told, best, side)
             assert each.value is not None
             low, high = (each.value if end is None else end for end in (each.low, each.high))
-            entries.append(answer.dot(names.title(method), each.value, low, high, model, chance))
-    return answer.dots(
+            entries.append(dotted.dot(names.title(method), each.value, low, high, model, chance))
+    return dotted.dots(
         "Share of each method's positive weight that lies in the tumour, on the same scans",
         "share of positive weight, with 95 % interval", entries, reference=chance, reference_name="an even spread",
         percent=True,

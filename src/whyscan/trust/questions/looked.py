@@ -1,0 +1,150 @@
+"""Looked: what was found of two models that look at the tumour, and how question 1 says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from whyscan.stats.differences import Difference
+from whyscan.trust import answer, judging, wording
+from whyscan.trust.answer import Finding
+
+ALL, RIGHT, WRONG = "on all scans", "where both are right", "where one of them errs"
+DIFFERENCE = f"difference {ALL}"
+"""How the line of evidence on all scans and methods begins."""
+MORE_WRONG = f"more {WRONG} than {RIGHT}"
+
+
+Method = tuple[str, Difference, Finding]
+"""A method's title, its difference, and that as evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The best model less the weak one.
+
+    Attributes:
+        whole: by part of the scans, all methods together.
+        gap: the difference where one of them errs, less that where both are right.
+        methods: by part, each method alone.
+        sound: all methods together but those that fail, and which these are; None where none fails, or all do.
+    """
+
+    whole: Mapping[str, Difference]
+    gap: Difference
+    methods: Mapping[str, Sequence[Method]]
+    sound: tuple[Difference, str] | None
+
+    def evidence(self) -> list[Finding]:
+        found = [
+            answer.finding(f"difference {where}, {wording.groups(each.n)}", each, share=True)
+            for where, each in self.whole.items()
+        ]
+        found.append(
+            answer.finding(
+                f"difference {WRONG} less that {RIGHT}", self.gap, share=True, reason=wording.sides(self.gap)
+            )
+        )
+        if self.sound:
+            found.append(answer.finding(f"difference without {self.sound[1]}", self.sound[0], share=True))
+        found += [line for _, _, line in self.methods[ALL]]
+        found += [replace(line, name=f"{line.name}, {RIGHT}") for _, _, line in self.methods[RIGHT]]
+        return found
+
+    def sure(self) -> list[Method]:
+        """The methods that differ by themselves, after the correction for their number."""
+        return [each for each in self.methods[ALL] if judging.judge(each[1], each[2].corrected) in ("more", "less")]
+
+
+def sentence(
+    best: str,
+    weak: str,
+    ours: Finding,
+    theirs: Finding,
+    tests: Looked,
+    chance: float | None,
+    nulls: Sequence[Finding],
+) -> str:
+    whole, right, wrong = (tests.whole[where] for where in (ALL, RIGHT, WRONG))
+    methods = tests.methods[ALL]
+    mean = f" (the mean of {len(methods)} methods)" if len(methods) > 1 else ""
+    told = [
+        f"Of the positive weight of the maps{mean}, {best} puts {wording.figure(ours, 1)} into the tumour and {weak} "
+        f"{wording.figure(theirs, 1)}, on the same scans ({wording.points(whole)}; {wording.groups(whole.n)})."
+    ]
+    if chance is not None:
+        told.append(f"An even spread would put {wording.percent(chance, 1)} there.")
+    if nulls:
+        most = max(nulls, key=lambda line: line.value or 0.0)
+        told.append(
+            f"Of maps that know nothing of a model {most.name.partition(':')[0]} puts most there: "
+            f"{wording.figure(most, 1)}."
+        )
+    if right.n:
+        told.append(f"Where both are right the difference is {wording.points(right)} ({wording.groups(right.n)}).")
+    else:
+        told.append("On no scan are both right.")
+    if wrong.n:
+        told.append(f"Where one of them errs it is {wording.points(wrong)} ({wording.groups(wrong.n)}).")
+    if right.n and wrong.n:
+        told.append(f"The latter less the former: {wording.points(tests.gap)}.")
+    if len(methods) > 1:
+        sure = [f"{title} {wording.size(each, share=True)}" for title, each, _ in tests.sure()]
+        which = f"{len(sure)}: {', '.join(sure)}" if sure else "none"
+        told.append(f"Of the methods by themselves, {which} surely differ{'s' * (len(sure) < 2)} (Holm).")
+    if tests.sound:
+        told.append(f"Without {tests.sound[1]}, which fail on one of them, it is {wording.points(tests.sound[0])}.")
+    told.append(_reading(weak, tests))
+    return " ".join(told)
+
+
+def _reading(weak: str, tests: Looked) -> str:
+    whole, right = tests.whole[ALL], tests.whole[RIGHT]
+    of_all = judging.judge(whole)
+    if of_all == "too few":
+        return f"Too few to tell: {wording.enough(whole)}."
+    if of_all == "none":
+        return "No difference, and one of medium size (half of the usual spread from scan to scan) is ruled out."
+    if of_all == "less":
+        return "So the more accurate model looks at the tumour less: its accuracy comes from elsewhere in part."
+    return {
+        "elsewhere": f"So {weak} is not only less accurate, it looks elsewhere.",
+        "where it errs": f"So {weak} looks elsewhere only where one of them errs.",
+        "less": f"So where both are right {weak} looks at the tumour more.",
+        "unknown": f"Whether {weak} looks elsewhere, or is only less accurate, cannot be told: where both are right "
+        f"there may be no difference, or as large a one as elsewhere ({wording.size(right, share=True)}).",
+    }[_elsewhere(tests)]
+
+
+def _elsewhere(tests: Looked) -> Literal["elsewhere", "where it errs", "less", "unknown"]:
+    """Of a best model that looks at the tumour more: whether the weak one looks elsewhere, or is only less accurate.
+
+    That no difference is found where both are right is not enough for the latter: fewer scans find less. It has to be
+    surely smaller there than where one of them errs.
+    """
+    of_right = judging.judge(tests.whole[RIGHT])
+    if of_right == "more":
+        return "elsewhere"
+    if of_right == "less":
+        return "less"
+    return "where it errs" if of_right == "none" and judging.judge(tests.gap) == "more" else "unknown"
+
+
+def short(best: str, weak: str, tests: Looked) -> str:
+    whole = tests.whole[ALL]
+    of_all, by = judging.judge(whole), f"({wording.size(whole, share=True)} of the maps' positive weight)"
+    if of_all == "too few":
+        return f"There are too few scans to tell whether {best} looks at the tumour more than {weak} {by}."
+    if of_all == "none":
+        return f"{best} and {weak} look at the tumour alike {by}."
+    if of_all == "less":
+        return f"{best} looks at the tumour less than {weak} {by}, though it is more accurate."
+    more = {
+        "elsewhere": f"also where both are right: {weak} looks elsewhere, and is not only less accurate",
+        "where it errs": f"but not where both are right: {weak} is less accurate, and looks elsewhere only "
+        "where one errs",
+        "less": f"but less where both are right: {weak} looks elsewhere only where one errs",
+        "unknown": f"but there are too few scans to tell whether {weak} looks elsewhere or is only less accurate",
+    }
+    return f"{best} looks at the tumour more than {weak} {by}, {more[_elsewhere(tests)]}."
