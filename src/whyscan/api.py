@@ -55,6 +55,7 @@ from whyscan.study import doctor as doctoring
 from whyscan.study import run as stages
 from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
+from whyscan.study.lending import lend
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.study.trust_settings import TrustSettings
 from whyscan.study.workspace import data_of, ledger, split_seed, workspace
@@ -330,6 +331,7 @@ def trust(
     settings: TrustSettings | None = None,
     *,
     models: Sequence[str] = (),
+    lent: Mapping[str, Classifier | Given | str | Path] | None = None,
     checklists: Sequence[str] = (),
     attest: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -344,6 +346,8 @@ def trust(
         data: its data set; by default where it lay on this machine.
         settings: which methods, and how many scans.
         models: names of models of the run instead of the two that the comparison chose, the best first.
+        lent: functions and services, by the run's names for them: it has their answers, and cannot open them itself.
+            They are asked again about some scans, and have to answer as they did.
         checklists: "claim", "tripod-ai", "future-ai": each gets trust/checklist-NAME.md, and all of them together
             trust/attest.template.json, a form for what only people can say.
         attest: that form, filled in by a person: kept in trust/attested.json, and shown with name and date, now and by
@@ -355,6 +359,7 @@ def trust(
 
     Raises:
         BadRun: not a run, not compared, nothing held back, or its data are not found.
+        BadModel: a lent model answers otherwise than when the run was made.
         BadInput: an unknown method, model or checklist, or a statement without an item, a name, a day or a sentence.
     """
     opened = Run.open(run)
@@ -364,11 +369,12 @@ def trust(
     catalogue = open_catalogue(data_of(opened, None if data is None else Path(data)))
     rows = read_splits(opened.splits_path)
     models = list(dict.fromkeys(find(name, opened.models(), "model") for name in models))
+    brought = lend(opened, catalogue, rows, lent or {})
     with files.locked(opened.folder):
         if said:
             attesting.keep(opened, said)
         found = trusting.trust_stage(
-            opened, catalogue, rows, settings or TrustSettings(), ledger(opened), models=models, say=say,
+            opened, catalogue, rows, settings or TrustSettings(), ledger(opened), models=models, lent=brought, say=say,
             progress=progress,
         )  # fmt: skip
         attesting.write_checklists(opened, checklists)

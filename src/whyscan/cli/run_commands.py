@@ -126,7 +126,10 @@ def trust(
         ),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="Models of the run, the best first; by default best and weak.")
+        list[str] | None,
+        typer.Option(
+            "--model", help="Models of the run, the best first; by default best and weak. NAME=URL of a service."
+        ),
     ] = None,
     scans: Annotated[int, typer.Option("--scans", min=1, help="How many scans are explained.")] = 200,
     layered: Annotated[int, typer.Option("--layered", min=0, help="On how many every layer is measured.")] = 60,
@@ -156,6 +159,7 @@ def trust(
     """Judge the explanations: are they true, do they hold, do they mean what people think?"""
     with console.exits(json, console.AGAIN), console.bars() as progress:
         from whyscan import api
+        from whyscan.study.lending import read_lent
         from whyscan.study.options import parse
 
         own_process()
@@ -166,8 +170,9 @@ def trust(
             scans=scans, layered=layered, faithful=faithful, sturdy=sturdy, wide=wide, masks=masks, steps=steps,
             seed=seed, evaluations=parse({"samples": samples})["samples"], **given,
         )  # fmt: skip
+        names, lent = read_lent(model or ())
         found = api.trust(
-            run, data, settings, models=model or (), checklists=check or (), attest=attest, say=console.note,
+            run, data, settings, models=names, lent=lent, checklists=check or (), attest=attest, say=console.note,
             progress=progress,
         )  # fmt: skip
     if json:

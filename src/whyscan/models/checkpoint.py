@@ -132,7 +132,9 @@ def _kind(folder: Path) -> str:
 def _load_other(folder: Path, kind: str) -> Classifier:
     if kind == stored.LENT:
         raise BadModel(
-            f"the model of {folder} was lent to its run in memory", "a model that lies on disk", "open it as before"
+            f"the model of {folder} was lent to its run in memory",
+            "a model that lies on disk",
+            "open it as before; `whyscan trust` takes a service as --model NAME=ADDRESS, whyscan.trust any with lent=",
         )
     if kind != stored.KIND:
         known = ", ".join((BACKBONE, stored.KIND, stored.LENT))

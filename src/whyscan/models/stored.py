@@ -126,6 +126,7 @@ def lent(classifier: Classifier) -> dict[str, Any]:
         "white_box": classifier.white_box,
         "layers": [layer.name for layer in classifier.layers],
         "origin": classifier.about.get("origin") or "given in memory",
+        "options": _options(classifier.about.get("opened_with") or {}),
         "training": None,
     }
 

@@ -231,10 +231,10 @@ def _is_own(path: Path | str) -> bool:
 
 
 def _noted(classifier: Classifier, given: Given, options: Mapping[str, Any]) -> Classifier:
-    """With what a run needs for its copy; of a service there is nothing to copy."""
-    if is_service(given.path):
-        return classifier
+    """With what a run needs for its copy; of a service there is nothing to copy, but it may be opened again."""
     kept = {name: value for name, value in options.items() if name != "name"}
+    if is_service(given.path):
+        return dataclasses.replace(classifier, about={**classifier.about, "opened_with": kept})
     return stored.noted(classifier, Path(given.path), kept)
 
 

@@ -74,9 +74,19 @@ class Pool:
     elsewhere: Sequence[str] = ()
 
     @classmethod
-    def of(cls, run: Run, catalogue: Catalogue, rows: Sequence[SplitRow], models: Sequence[str]) -> Pool:
+    def of(
+        cls,
+        run: Run,
+        catalogue: Catalogue,
+        rows: Sequence[SplitRow],
+        models: Sequence[str],
+        lent: Mapping[str, Classifier] | None = None,
+    ) -> Pool:
         """Where every model has folds, the training part, each scan for the model that did not see it: most known
         tumours are there. Else validation, holdout and the clean test.
+
+        Args:
+            lent: models that the run does not hold.
 
         Raises:
             BadRun: nothing is held out.
@@ -86,7 +96,7 @@ class Pool:
             came = "no scan that the models did not train on"
             raise BadRun(came, "scans held out, or `train --folds 5`", "add folds")
         masks = {entry.name for entry in catalogue.entries if entry.mask is not None}
-        speakers = {name: _speakers(run, rows, where, name) for name in models}
+        speakers = {name: _speakers(run, rows, where, name, (lent or {}).get(name)) for name in models}
         elsewhere = [] if where == OUT_OF_FOLD else [each for each in models if not trained_here(run.model(each), rows)]
         return cls(_distinct(found, masks), where, said, masks, speakers, elsewhere)
 
@@ -126,7 +136,7 @@ def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
     drawn = (
         f"the same number of each class as far as there are so many, {sum(row.path in wrong for row in order)} of them "
         "wrong for one of the models (half of a class where that can be), those with a known tumour before others, "
-        f"drawn with seed {seed}. So shares over all of them are not those of the data; right and wrong are reported apart."
+        f"drawn with seed {seed}. So shares over all of them are not those of the data; right and wrong are told apart."
     )
     return pool.chosen(order), f"{pool.told(order)}, {drawn}"
 
@@ -190,7 +200,9 @@ def _wrong(said: Sequence[Predictions]) -> set[str]:
     }
 
 
-def _speakers(run: Run, rows: Sequence[SplitRow], where: str, name: str) -> Callable[[str], Speaker]:
+def _speakers(
+    run: Run, rows: Sequence[SplitRow], where: str, name: str, lent: Classifier | None
+) -> Callable[[str], Speaker]:
     """Who of a model speaks about the scan of a path."""
     if where == OUT_OF_FOLD:
         of = folds.out_of_fold(run, name)
@@ -201,5 +213,6 @@ def _speakers(run: Run, rows: Sequence[SplitRow], where: str, name: str) -> Call
             for fold in set(of.values())
         }
         return lambda path: speakers[of[path]]
-    only = Speaker(partial(checkpoint.load, run.model_folder(name)), name, lambda: rows)
+    open_ = partial(checkpoint.load, run.model_folder(name)) if lent is None else lambda: lent
+    only = Speaker(open_, name, lambda: rows)
     return lambda _: only

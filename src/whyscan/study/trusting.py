@@ -12,6 +12,7 @@ from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadModel, BadRun, BadScan
+from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.run import Run
 from whyscan.study import trust_tables
@@ -35,6 +36,7 @@ def trust_stage(
     ledger: Ledger,
     *,
     models: Sequence[str] = (),
+    lent: Mapping[str, Classifier] | None = None,
     say: Say = lambda _: None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
@@ -44,13 +46,14 @@ def trust_stage(
 
     Args:
         models: instead of the two that the comparison chose; the first is the best.
+        lent: those of the run's models that it does not hold.
         say: is told the cost before the first scan is judged, and what is left after the first of each depth.
 
     Raises:
         BadRun: the run was not compared, or holds no scan back.
     """
     names = list(models) or _pair(run)
-    pool = Pool.of(run, catalogue, rows, names)
+    pool = Pool.of(run, catalogue, rows, names, lent)
     sampled, sampling = choose(pool, scans=settings.scans, seed=settings.seed)
     spread, wide_sampling = choose_wide(pool, scans=settings.wide, seed=settings.seed)
     entries = {entry.name: entry for entry in catalogue.entries}
