@@ -115,6 +115,17 @@ def test_layer_maps_are_carried_to_the_scan() -> None:
     np.testing.assert_array_equal(found.values, GEOMETRY.to_scan(found.maps))
 
 
+@pytest.mark.parametrize("make", [layer_map, superpixels])
+def test_one_targets_map_is_that_of_all_and_the_others_are_not_carried(make) -> None:
+    found = make()
+    alone = [found.on_scan(name) for name in found.targets]
+    assert "values" not in vars(found)
+    np.testing.assert_array_equal(np.stack(alone), found.values)
+    np.testing.assert_array_equal(found.on_scan(found.targets[-1]), alone[-1])
+    with pytest.raises(BadTarget):
+        found.on_scan("no such target")
+
+
 def test_names_cannot_go_wrong() -> None:
     found = layer_map()
     assert found.index("glioma-men") == 1

@@ -161,7 +161,7 @@ class _Series:
                 chosen = [each for each in group if target in each[0].targets]
                 limit = None
                 if len(chosen) > 1:
-                    shown = [a.values[a.index(target)] for a, _ in chosen]
+                    shown = [a.on_scan(target) for a, _ in chosen]
                     limit = colour.limit_of(*shown, share=chosen[0][0].share)
                 for attribution, source in chosen:
                     number += 1

@@ -83,7 +83,7 @@ def parametric_map(pairs: Sequence[Pair], target: str, *, series: str, number: i
     from pydicom.sr.codedict import codes
 
     first = pairs[0][0]
-    values = np.stack([each.values[each.index(target)] for each, _ in pairs]).astype(np.float32)
+    values = np.stack([each.on_scan(target) for each, _ in pairs]).astype(np.float32)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     end = colour.limit_of(values, share=first.share) or 1.0
     low, high = float(values.min()), float(values.max())

@@ -100,7 +100,7 @@ def segmentation(pairs: Sequence[Pair], threshold: Threshold, *, series: str, nu
 def _stack(attributions: Sequence[Attribution], target: str) -> Float32[np.ndarray, "n h w"]:
     """A target's values on all slices; 0 on a slice that was not asked about it."""
     nothing = np.zeros(attributions[0].geometry.scan, np.float32)
-    return np.stack([each.values[each.index(target)] if target in each.targets else nothing for each in attributions])
+    return np.stack([each.on_scan(target) if target in each.targets else nothing for each in attributions])
 
 
 def _described(first: Attribution, target: str, number: int, threshold: Threshold) -> Any:

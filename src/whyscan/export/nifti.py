@@ -74,7 +74,7 @@ def heat_volume(slices: Sequence[Attribution], target: str, space: Space) -> Flo
     values = np.full(space.grid.shape, np.nan, np.float32)
     for each in slices:
         assert each.place is not None
-        space.grid.slice(values, each.place.index)[...] = each.values[each.index(target)]
+        space.grid.slice(values, each.place.index)[...] = each.on_scan(target)
     return values
 
 

@@ -117,10 +117,24 @@ class Attribution:
     @cached_property
     def values(self) -> Float32[np.ndarray, "t h w"]:
         """The maps on the scan's own grid: bilinear for layers, each pixel its superpixel's weight otherwise."""
+        return self._on_scan(slice(None))
+
+    def on_scan(self, target: str) -> Float32[np.ndarray, "h w"]:
+        """One target's map of `values`; the other targets' are not resized for it.
+
+        Raises:
+            BadTarget: see `index`.
+        """
+        row = self.index(target)
+        if "values" in self.__dict__:
+            return np.asarray(self.values[row])
+        return np.asarray(self._on_scan(slice(row, row + 1))[0])
+
+    def _on_scan(self, rows: slice) -> Float32[np.ndarray, "t h w"]:
         if self.maps is not None:
-            return self.geometry.to_scan(self.maps)
+            return self.geometry.to_scan(self.maps[rows])
         assert self.weights is not None and self.segments is not None
-        padded = np.pad(self.weights, ((0, 0), (0, 1)))
+        padded = np.pad(self.weights[rows], ((0, 0), (0, 1)))
         return np.asarray(padded[:, self.geometry.labels_to_scan(self.segments)], np.float32)
 
     @property
@@ -163,7 +177,7 @@ class Attribution:
 
     def overlay(self, target: str, *, alpha: float = 0.7) -> UInt8[np.ndarray, "h w 3"]:
         """The scan with this target's map laid over it, on its own scale, as RGB; a known lesion is outlined."""
-        values = self.values[self.index(target)]
+        values = self.on_scan(target)
         limit = colour.limit_of(values, share=self.share)
         image = overlay.heat(values, self.background(), signed=self.signed, limit=limit, alpha=alpha)
         return image if self.region is None else overlay.contour(image, self.region)
@@ -177,7 +191,7 @@ class Attribution:
         from whyscan.render import figures  # matplotlib takes half a second to import: only those who plot wait
 
         chosen = self.targets if target is None else (self.targets[self.index(target)],)
-        panels = [(self.panel_title(name), self.values[self.index(name)]) for name in chosen]
+        panels = [(self.panel_title(name), self.on_scan(name)) for name in chosen]
         return figures.attribution(
             self.background(),
             panels,

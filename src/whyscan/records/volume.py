@@ -167,7 +167,7 @@ def montage(attributions: Sequence[Attribution], target: str, *, notes: Sequence
     target = find(target, list(dict.fromkeys(name for each in ordered for name in each.targets)), "target")
     first, summary = ordered[0], summarise_volume(ordered)
     small = [shown_at(each, TILE) for each in ordered]
-    values = [each.values[each.index(target)] if target in each.targets else None for each in small]
+    values = [each.on_scan(target) if target in each.targets else None for each in small]
     limit = colour.limit_of(*(each for each in values if each is not None), share=first.share)
     tiles = [
         (_label(each, target), _tile(each, map_, signed=first.signed, limit=limit))

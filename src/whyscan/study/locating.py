@@ -37,7 +37,7 @@ def energy_of(attribution: Attribution, scan: Scan) -> dict[str, Any]:
     """The share of the predicted class's positive attribution in the lesion, beside the lesion's share of the scan."""
     assert scan.region is not None
     target = attribution.predicted
-    values = attribution.values[attribution.index(target)]
+    values = attribution.on_scan(target)
     evidence = localise("energy", values, scan.region)
     return {"metric": METRIC, "target": target, **evidence.row(), "chance": float(scan.region.mean())}
 

@@ -73,7 +73,7 @@ class Case:
     @cached_property
     def values(self) -> Float32[np.ndarray, "h w"]:
         """The map of the target on the scan's own grid, raw."""
-        return np.asarray(self.attribution.values[self.attribution.index(self.target)], np.float32)
+        return self.attribution.on_scan(self.target)
 
     def remake(self, classifier: Classifier, scans: Mapping[str, Scan], seed: int) -> list[Float32[np.ndarray, "h w"]]:
         """The target's maps of these scans, each on its own grid, from one batch.
@@ -89,7 +89,7 @@ class Case:
             made = self.explained[what]
             if isinstance(made, WhyscanError):
                 raise made
-            found.append(np.asarray(made.values[made.index(self.target)], np.float32))
+            found.append(made.on_scan(self.target))
         return found
 
     def prefetch(self, classifier: Classifier, scans: Mapping[str, Scan], seed: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
@@ -74,8 +75,9 @@ def impute(
     return out.astype(np.float32).reshape(pixels.shape)
 
 
+@lru_cache(maxsize=2)
 def _neighbours(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every ordered pair of neighbours, as flat positions, and its weight."""
+    """Every ordered pair of neighbours, as flat positions, and its weight. Kept: it is the same for every picture."""
     height, width = shape
     number = np.arange(height * width).reshape(height, width)
     ones, twos, weights = [], [], []
@@ -85,4 +87,7 @@ def _neighbours(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndar
         ones += [first, second]
         twos += [second, first]
         weights += [np.full(2 * len(first), weight)]
-    return np.concatenate(ones), np.concatenate(twos), np.concatenate(weights)
+    found = np.concatenate(ones), np.concatenate(twos), np.concatenate(weights)
+    for each in found:
+        each.flags.writeable = False
+    return found
