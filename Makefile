@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
+# test files run in so many processes at a time, each on one core
+PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 # for instance an index with builds of torch for your processor or graphics card
 PIP_OPTIONS ?=
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
 # The theme warns of its own future, at length, on every build.
@@ -50,10 +53,10 @@ demo: $(CORE)
 	@echo "The report: $(abspath $(RUN)/report.html)"
 
 test: lint docs
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 quick: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check
