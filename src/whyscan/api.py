@@ -53,6 +53,7 @@ from whyscan.study import attesting, doctor_words, trusting
 from whyscan.study import demo as demonstration
 from whyscan.study import doctor as doctoring
 from whyscan.study import run as stages
+from whyscan.study.checkup import SCANS
 from whyscan.study.folds import check_folds, folds_stage
 from whyscan.study.given import Given
 from whyscan.study.lending import lend
@@ -282,7 +283,7 @@ def doctor(
     data: str | Path | None = None,
     *,
     out: str | Path | None = None,
-    scans: int = doctoring.SCANS,
+    scans: int = SCANS,
     seed: int = 0,
     progress: Progress = quiet,
     **opening: Any,

@@ -15,7 +15,8 @@ from whyscan.data.catalogue import Catalogue, open_catalogue
 from whyscan.errors import BadInput
 from whyscan.models.blackbox import black_box
 from whyscan.models.load import load
-from whyscan.study.doctor import FEWEST, check_up, diagnose, explainable
+from whyscan.study.checkup import FEWEST, check_up
+from whyscan.study.doctor import diagnose, explainable
 from whyscan.study.doctor_words import checkup_lines
 
 BRIGHT, DARK = 0.53, 0.47

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from whyscan.models.doctor import LayerFacts, ModelFacts
 from whyscan.render.dots import Panel, dots
 from whyscan.render.figures import to_png
-from whyscan.study.doctor import Checkup
+from whyscan.study.checkup import Checkup
 
 _WIDTH = 14
 

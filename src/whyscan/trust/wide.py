@@ -68,7 +68,7 @@ def both(chosen: Answer, answered: Mapping[int, Answer]) -> Answer:
     if alike.short == chosen.short:
         return replace(chosen, short=f"{chosen.short} The same on {ALIKE}.")
     apart = alike.verdict != chosen.verdict
-    badges = ((CHOSEN, chosen.verdict), (ALIKE, alike.verdict)) if apart else chosen.badges
+    badges = (("chosen scans", chosen.verdict), ("drawn alike", alike.verdict)) if apart else chosen.badges
     return replace(
         chosen,
         short=f"On {CHOSEN}: {_within(chosen)} On {ALIKE}, by the swift methods: {_within(alike)}",
