@@ -104,7 +104,26 @@ def test_a_lead_that_may_be_there_asks_for_care_and_one_that_is_surely_small_fai
             for row in rows
         ]
         found = grades(rows)[BEST, "lime"]
-        assert found.grade == grade and said in found.reasons[0], found.reasons
+        assert found.grade == grade and any(said in reason for reason in found.reasons), found.reasons
+
+
+def test_no_more_faithful_than_a_map_of_the_scan_alone_asks_for_care():
+    """Better than a map drawn by lot, and no better than an edge detector: it may show the scan."""
+    rows = [dataclasses.replace(row, value=0.8 if row.method == "null: edges" else row.value)
+            if row.metric == "sensitivity-n" else row for row in planted.rows()]  # fmt: skip
+    edges = [dataclasses.replace(row, method="null: edges", value=0.8)
+             for row in rows if (row.method, row.metric) == ("null: random", "sensitivity-n")]  # fmt: skip
+    before, after = grades(planted.rows())[BEST, "lime"], grades([*rows, *edges])[BEST, "lime"]
+    assert before.grade == "recommended" and after.grade == "use with care" and not after.open
+    assert any("faithfulness is" in reason and "an edge detector" in reason for reason in after.reasons)
+
+
+def test_what_only_wants_more_scans_is_told_apart_from_what_is_known_to_be_weak():
+    few, weak = grades(planted.rows(n=12))[BEST, "lime"], grades(change(planted.rows(), "flip consistency", value=0.5))
+    assert few.grade == "use with care" and few.open
+    assert not weak[BEST, "lime"].open and not grades(planted.rows())[BEST, "lime"].open
+    headlines = [summarise(planted.rows(n=n), EXTRAS)["headline"] for n in (12, 60)]
+    assert ["have nothing against them" in told for told in headlines] == [True, False]
 
 
 def test_what_was_not_measured_is_never_recommended():

@@ -11,7 +11,7 @@ ALIKE = Answer(1, "Does it look there?", "no", "It does not: 0.0 points.", short
 
 def test_what_the_data_say_stands_beside_what_the_chosen_scans_say() -> None:
     told = wide.both(CHOSEN, {1: ALIKE})
-    assert told.badges == (("chosen scans", "yes"), ("drawn alike", "no"))
+    assert told.badges == (("drawn alike", "no"), ("chosen scans", "yes"))
     assert "comparisons: It looks there." in told.short and "methods: It looks elsewhere." in told.short
     assert told.verdict == "yes" and told.sentence == CHOSEN.sentence
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32
 
 from whyscan.data.head import Head
 from whyscan.data.scan import Scan
@@ -109,7 +109,7 @@ def judge(
         if depth.layered and classifier.white_box and classifier.layers:
             _layers(found, classifier, scan, target, remaker, group)
         if len(methods := _real(made)) > 1:  # one method agrees with nobody
-            found.agreement.append({**told, **agreement_row(methods, target, _places(scan, head))})
+            found.agreement.append({**told, **agreement_row(methods, target, turning.places(scan, head))})
         found.flips += _own_flips(classifier, scan, superpixels[name], remaker, depth, head, group)
     found.flips += _flips_between(superpixels, scan, head, group)
     found.superpixels = [each for methods in superpixels.values() for each in methods.values()]
@@ -199,17 +199,6 @@ def _real(made: Mapping[str, Attribution]) -> dict[str, Attribution]:
     return {name: each for name, each in made.items() if not names.is_null(name)}
 
 
-def _places(scan: Scan, head: Head) -> dict[str, Bool[np.ndarray, "h w"]]:
-    places = {}
-    if scan.region is not None and scan.region.any():
-        places["tumour"] = scan.region
-    if head.brain is not None:
-        brain = head.brain if scan.region is None else head.brain & ~scan.region
-        if brain.any():
-            places["brain"] = brain
-    return places
-
-
 def _edits(
     classifier: Classifier, scan: Scan, head: Head, answer: Float32[np.ndarray, " k"], told: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
@@ -239,7 +228,7 @@ def _own_flips(
 ) -> list[dict[str, Any]]:
     """Between the two likeliest classes of one explanation; and between two seeds, the base rate of all flips."""
     rows = []
-    places = _places(scan, head)
+    places = turning.places(scan, head)
     again: dict[str, Attribution] = {}
     if depth.faithful:
         seed = remaker.settings.seed + 1
@@ -270,5 +259,5 @@ def _flips_between(
         target = scan.label if scan.label in one.classes else one.predicted
         assert target is not None
         rows.append({"kind": "models", "method": method, "a": a, "b": b, "content": scan.content, "group": group,
-                     **flip_row(turned(one, other, target), _places(scan, head))})  # fmt: skip
+                     **flip_row(turned(one, other, target), turning.places(scan, head))})  # fmt: skip
     return rows

@@ -23,7 +23,7 @@ from whyscan.training.parts import trained_here
 HELD_OUT = "held out"
 OUT_OF_FOLD = "out of fold"
 _WHOSE = {
-    OUT_OF_FOLD: "each judged and explained by the fold's model that did not train on it",
+    OUT_OF_FOLD: "of the training part, each judged and explained by the fold's model that did not train on it",
     HELD_OUT: "validation, holdout and clean test",
 }
 WRONG_SHARE = 0.5

@@ -181,8 +181,9 @@ class Profile:
         known = {WHY.get(reason, reason): count for reason, count in self.reasons.items() if reason}
         why = next(iter(known), "") if len(known) < 2 else ", ".join(f"{n} {reason}" for reason, n in known.items())
         peak = self.peak(BLANK)
-        most = f", most of them at {self._depth(peak[0])}, {wording.figure(peak[1])}" if peak else ""
-        return f"{blank} of {total} layer maps are blank{most}" + (f": {why}" if why else "")
+        most = f", most often at {self._depth(peak[0])}: {wording.figure(peak[1])} there" if peak else ""
+        reasons = f"; {'all ' if len(known) == 1 else ''}{why}" if why else ""
+        return f"{blank} of {total} layer maps are blank{most}{reasons}"
 
 
 def paired_on(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str], metric: str) -> Difference:

@@ -35,7 +35,7 @@ def answers(
         first = replace(
             first,
             sentence=f"{first.sentence} By these methods the difference is {wording.figure(line)} on the {CHOSEN}.",
-            short=f"{first.short[:-1]}; by these methods it is {wording.figure(line)} on the chosen ones.",
+            short=f"{first.short} By these methods the difference is {wording.figure(line)} on the chosen ones.",
             evidence=(*first.evidence, replace(line, name=f"by the same methods, on the {CHOSEN}: {line.name}")),
         )
     return {each.number: each for each in (first, errors(rows, best))}
@@ -68,10 +68,10 @@ def both(chosen: Answer, answered: Mapping[int, Answer]) -> Answer:
     if alike.short == chosen.short:
         return replace(chosen, short=f"{chosen.short} The same on {ALIKE}.")
     apart = alike.verdict != chosen.verdict
-    badges = (("chosen scans", chosen.verdict), ("drawn alike", alike.verdict)) if apart else chosen.badges
+    badges = (("drawn alike", alike.verdict), ("chosen scans", chosen.verdict)) if apart else chosen.badges
     return replace(
         chosen,
-        short=f"On {CHOSEN}: {_within(chosen)} On {ALIKE}, by the swift methods: {_within(alike)}",
+        short=f"On {ALIKE}, by the swift methods: {_within(alike)} On {CHOSEN}: {_within(chosen)}",
         badges=badges,
     )
 

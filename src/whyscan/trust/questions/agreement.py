@@ -155,7 +155,7 @@ def _where(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     )  # fmt: skip
     return _Tested(
         found, f"{model}: share of methods that agree, tumour less brain",
-        f"{model}: more in the tumour than in the brain", "more in the tumour", reads, share=True,
+        f"{model}: more in the tumour than in the brain", "agree more at the tumour", reads, share=True,
     )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _truth(mine: Sequence[Mapping[str, Any]], model: str) -> _Tested | None:
     )  # fmt: skip
     return _Tested(
         apart(*sides, within=(-1.0, 1.0)), f"{model}: agreement, right less wrong",
-        f"{model}: {_TRUTH}", "go with being right", reads, share=False,
+        f"{model}: {_TRUTH}", "agree more where right", reads, share=False,
     )  # fmt: skip
 
 
@@ -211,13 +211,14 @@ def _plausible(rows: Sequence[Row], mine: Sequence[Mapping[str, Any]], model: st
         return None
     found = apart(energy, agreed <= np.median(agreed), [str(row["group"]) for row in both], within=(0.0, 1.0))
     reads = _spoken(
-        "Where methods agree more,", "more of the positive weight lies in the tumour where methods agree more",
+        "On the half of the scans on which methods agree more,",
+        "more of the positive weight lies in the tumour where methods agree more",
         "more of the positive weight lies in the tumour", "less of the positive weight lies in the tumour",
         "no more of the positive weight lies in the tumour",
     )  # fmt: skip
     return _Tested(
         found, f"{model}: positive weight in the tumour, agreeing half less other half",
-        f"{model}: {_TUMOUR}", "go with the tumour", reads, share=True,
+        f"{model}: {_TUMOUR}", "lie in the tumour where they agree", reads, share=True,
     )  # fmt: skip
 
 

@@ -142,7 +142,8 @@ def _short(model: str, tested: Sequence[Change], mine: Sequence[Change]) -> str:
         tumour = next((each for each in mine if each.edit == "tumour"), None)
         beside = f" Hiding the tumour changes {wording.figure(tumour.share)} of its answers." if tumour else ""
         end = f"; {others}" if few else ""
-        return f"{model} {', and '.join(told)}{end}.{beside}"
+        bare = " No edit of that size was made for comparison." if rests else ""
+        return f"{model} {', and '.join(told)}{end}.{bare}{beside}"
     if few == len(tested):
         return f"There are too few scans to tell whether {model} uses any of the cues that were taken away."
     if few:

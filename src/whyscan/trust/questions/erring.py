@@ -165,8 +165,8 @@ class Erring:
         if (metric := self._most()) is not None:
             differ += f" (most in {names.said(metric)}: {wording.figure(self.lines[metric])})"
         adds = {
-            "yes": "they help to find errors beyond what its confidence says",
-            "no": f"they {self._adds_no()} its confidence in finding errors",
+            "yes": "with its confidence they find errors better than that does alone",
+            "no": f"with its confidence they find errors {self._no_better()} than that does alone",
             "too few to tell": f"{few} they help to find errors",
         }.get(self.predicts, "whether they help to find errors was not measured")
         alone, added = self._area("confidence alone"), self._area(f"added by {_OPEN}")
@@ -174,9 +174,9 @@ class Erring:
             adds += f" (AUROC {alone.value:.2f} alone, {fixed(added.value, 2, sign=True)} with them)"
         return f"{differ[:1].upper()}{differ[1:]}, and {adds}."
 
-    def _adds_no(self) -> str:
+    def _no_better(self) -> str:
         added = self._area(f"added by {_OPEN}")
-        return "take away from" if added is not None and added.high < 0 else "add next to nothing to"
+        return "worse" if added is not None and added.high < 0 else "hardly better"
 
     def sentence(self) -> str:
         count = f"{self.name} is wrong on {int(self.wrong.sum())} of {self.wrong.size} scans"

@@ -15,7 +15,7 @@ import numpy as np
 
 from whyscan.trust import dotted, judging, names, select
 from whyscan.trust.answer import Answer
-from whyscan.trust.questions.erring import GUESSING, Erring
+from whyscan.trust.questions.erring import GUESSING, OPEN, Erring
 from whyscan.trust.table import Row
 from whyscan.trust.thresholds import FEWEST
 
@@ -39,7 +39,8 @@ def errors(rows: Sequence[Row], best: str | None) -> Answer:
     sentence = "\n".join(model.sentence() for model in each[:2])
     note = (
         "Metrics with a mask are no warning: in use nobody knows the mask. An AUROC of 0.5 is guessing.",
-        "Confidence is the predicted class's probability.",
+        "The maps are those for the predicted class; confidence is its probability. What a map says without a mask: "
+        f"{', '.join(names.said(metric) for metric in OPEN)}, each where it was measured on most scans.",
     )
     charts = [chart for chart in (_figure(each), _effects(each[:2])) if chart is not None]
     return Answer(

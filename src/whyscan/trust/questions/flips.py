@@ -59,11 +59,12 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Tested:
-    """What turns, less what is expected to: beyond what, the difference, and that as evidence."""
+    """What turns, less what is expected to: beyond what, the difference, that as evidence, and what turns there."""
 
     beyond: str
     found: Difference
     line: Finding
+    share: float
 
 
 def _tested(
@@ -72,10 +73,14 @@ def _tested(
     """By kind and pair, all but those between seeds; Holm over them."""
     against = {of: _against(table, _rows(table, *of)) for of, line in lines.items() if of[0] != "seeds" and line.n}
     evidence = judging.corrected(
-        [answer.finding(f"{_name(pair)}: {beyond}", each, share=True) for (_, pair), (beyond, each) in against.items()]
+        [
+            answer.finding(f"{_name(pair)}: {beyond}", each, share=True)
+            for (_, pair), (beyond, each, _) in against.items()
+        ]
     )
     return {
-        of: _Tested(beyond, found, line) for (of, (beyond, found)), line in zip(against.items(), evidence, strict=True)
+        of: _Tested(beyond, found, line, share)
+        for (of, (beyond, found, share)), line in zip(against.items(), evidence, strict=True)
     }
 
 
@@ -148,7 +153,7 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
 BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {wording.percent(TURNED.value)}"
 
 
-def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, Difference]:
+def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[str, Difference, float]:
     """Paired with the same method's flips between seeds, on the scans that have both; where there are none, with the
     share above which superpixels are said to turn."""
     base: dict[tuple[str, str], list[float]] = {}
@@ -161,7 +166,7 @@ def _against(table: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
     if not both:
         theirs = np.full(ours.size, TURNED.value)
     found = paired(ours, theirs, [str(row["group"]) for row in both or rows], within=(0.0, 1.0))
-    return BEYOND_SEEDS if both else BEYOND_LIMIT, found
+    return BEYOND_SEEDS if both else BEYOND_LIMIT, found, float(ours.mean())
 
 
 def _word(line: Finding, beyond: str, judged: judging.Judged) -> str:
@@ -195,7 +200,8 @@ def _sentence(
             if (kind, pair) in tested:
                 each = tested[kind, pair]
                 size = wording.difference(each.found, each.line.corrected, share=True)
-                reads += f": {size}, {each.beyond}, on {wording.groups(each.found.n)}"
+                reads += f": {size}, {each.beyond} (on {wording.groups(each.found.n)}, where "
+                reads += f"{wording.percent(each.share)} turns)"
             told.append(f"{text}. That is {reads}.")
     seeds = [f"{_with_interval(line)} in {names.title(pair[0])}" for (kind, pair), line in lines.items()
              if kind == "seeds" and line.value is not None]  # fmt: skip

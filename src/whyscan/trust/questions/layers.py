@@ -46,7 +46,10 @@ def layers(
         lines, words, told = _between(profiles[str(first)], profiles[str(weak)])
         evidence, parts = [*evidence, *lines], [*parts, *words]
         sentences += [told] if told else []
-    notes = ("Depth 0 is the first layer, 1 the last. A blank map is empty at that layer; its reason is counted.",)
+    notes = (
+        "The maps are those for the true class. The highest of many layers flatters itself.",
+        "Depth 0 is the first layer, 1 the last. A blank map is empty at that layer; its reason is counted.",
+    )
     chart = _figure([profiles[str(model)] for model in dict.fromkeys(shown)])
     return Answer(
         NUMBER, QUESTION, _verdict(by_metric), "\n".join(sentences), tuple(evidence), tuple(parts), notes, chart,

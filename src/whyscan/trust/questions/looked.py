@@ -29,12 +29,14 @@ class Looked:
         gap: the difference where one of them errs, less that where both are right.
         methods: by part, each method alone.
         sound: all methods together but those that fail, and which these are; None where none fails, or all do.
+        beyond: the best model less the map that knows nothing of a model and has most in the tumour, and which that is.
     """
 
     whole: Mapping[str, Difference]
     gap: Difference
     methods: Mapping[str, Sequence[Method]]
     sound: tuple[Difference, str] | None
+    beyond: tuple[Difference, str] | None = None
 
     def evidence(self) -> list[Finding]:
         found = [
@@ -48,13 +50,19 @@ class Looked:
         )
         if self.sound:
             found.append(answer.finding(f"difference without {self.sound[1]}", self.sound[0], share=True))
+        if self.beyond:
+            found.append(answer.finding(f"the best model less {self.beyond[1]}", self.beyond[0], share=True))
         found += [line for _, _, line in self.methods[ALL]]
         found += [replace(line, name=f"{line.name}, {RIGHT}") for _, _, line in self.methods[RIGHT]]
         return found
 
-    def sure(self) -> list[Method]:
+    def sure(self, where: str) -> list[str]:
         """The methods that differ by themselves, after the correction for their number."""
-        return [each for each in self.methods[ALL] if judging.judge(each[1], each[2].corrected) in ("more", "less")]
+        return [
+            f"{title} {wording.size(each, share=True)}"
+            for title, each, line in self.methods[where]
+            if judging.judge(each, line.corrected) in ("more", "less")
+        ]
 
 
 def sentence(
@@ -75,11 +83,11 @@ def sentence(
     ]
     if chance is not None:
         told.append(f"An even spread would put {wording.percent(chance, 1)} there.")
-    if nulls:
+    if nulls and tests.beyond:
         most = max(nulls, key=lambda line: line.value or 0.0)
         told.append(
-            f"Of maps that know nothing of a model {most.name.partition(':')[0]} puts most there: "
-            f"{wording.figure(most, 1)}."
+            f"Of maps that know nothing of a model {tests.beyond[1]} puts most there: {wording.figure(most, 1)}; "
+            f"{best} {_than(tests.beyond[0])} that ({wording.points(tests.beyond[0])})."
         )
     if right.n:
         told.append(f"Where both are right the difference is {wording.points(right)} ({wording.groups(right.n)}).")
@@ -90,17 +98,16 @@ def sentence(
     if right.n and wrong.n:
         told.append(f"The latter less the former: {wording.points(tests.gap)}.")
     if len(methods) > 1:
-        sure = [f"{title} {wording.size(each, share=True)}" for title, each, _ in tests.sure()]
-        which = f"{len(sure)}: {', '.join(sure)}" if sure else "none"
-        told.append(f"Of the methods by themselves, {which} surely differ{'s' * (len(sure) < 2)} (Holm).")
+        alone, both = (wording.listed(tests.sure(where) or ["none"]) for where in (ALL, RIGHT))
+        told.append(f"By themselves these methods surely differ (Holm): {alone}; {RIGHT}: {both}.")
     if tests.sound:
-        told.append(f"Without {tests.sound[1]}, which fail on one of them, it is {wording.points(tests.sound[0])}.")
+        told.append(f"Without {tests.sound[1]}, which fail on a model, it is {wording.points(tests.sound[0])}.")
     told.append(_reading(weak, tests))
     return " ".join(told)
 
 
 def _reading(weak: str, tests: Looked) -> str:
-    whole, right = tests.whole[ALL], tests.whole[RIGHT]
+    whole = tests.whole[ALL]
     of_all = judging.judge(whole)
     if of_all == "too few":
         return f"Too few to tell: {wording.enough(whole)}."
@@ -113,7 +120,7 @@ def _reading(weak: str, tests: Looked) -> str:
         "where it errs": f"So {weak} looks elsewhere only where one of them errs.",
         "less": f"So where both are right {weak} looks at the tumour more.",
         "unknown": f"Whether {weak} looks elsewhere, or is only less accurate, cannot be told: where both are right "
-        f"there may be no difference, or as large a one as elsewhere ({wording.size(right, share=True)}).",
+        "the difference is not surely there, and not surely smaller than where one of them errs.",
     }[_elsewhere(tests)]
 
 
@@ -133,13 +140,15 @@ def _elsewhere(tests: Looked) -> Literal["elsewhere", "where it errs", "less", "
 
 def short(best: str, weak: str, tests: Looked) -> str:
     whole = tests.whole[ALL]
-    of_all, by = judging.judge(whole), f"({wording.size(whole, share=True)} of the maps' positive weight)"
+    by = f"({wording.size(whole, share=True)} of the maps' positive weight; {whole.n} groups)"
+    of_all = judging.judge(whole)
+    null = f" {best} {_than(tests.beyond[0])} {tests.beyond[1]} there." if tests.beyond else ""
     if of_all == "too few":
-        return f"There are too few scans to tell whether {best} looks at the tumour more than {weak} {by}."
+        return f"There are too few scans to tell whether {best} looks at the tumour more than {weak} {by}.{null}"
     if of_all == "none":
-        return f"{best} and {weak} look at the tumour alike {by}."
+        return f"{best} and {weak} look at the tumour alike {by}.{null}"
     if of_all == "less":
-        return f"{best} looks at the tumour less than {weak} {by}, though it is more accurate."
+        return f"{best} looks at the tumour less than {weak} {by}, though it is more accurate.{null}"
     more = {
         "elsewhere": f"also where both are right: {weak} looks elsewhere, and is not only less accurate",
         "where it errs": f"but not where both are right: {weak} is less accurate, and looks elsewhere only "
@@ -147,4 +156,12 @@ def short(best: str, weak: str, tests: Looked) -> str:
         "less": f"but less where both are right: {weak} looks elsewhere only where one errs",
         "unknown": f"but there are too few scans to tell whether {weak} looks elsewhere or is only less accurate",
     }
-    return f"{best} looks at the tumour more than {weak} {by}, {more[_elsewhere(tests)]}."
+    return f"{best} looks at the tumour more than {weak} {by}, {more[_elsewhere(tests)]}.{null}"
+
+
+def _than(found: Difference) -> str:
+    """Of a model's maps beside one that knows nothing of it."""
+    return {
+        "more": "puts more than", "less": "puts less than", "none": "puts hardly more or less than",
+        "too few": "does not surely put more than",
+    }[judging.judge(found)]  # fmt: skip

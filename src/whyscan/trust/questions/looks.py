@@ -51,6 +51,7 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None, failing: Coll
         _gap(pairs, right, told, best),
         {where: _methods(parts[where], told, best) for where in (ALL, RIGHT)},
         _sound(pairs, failing, told, best),
+        _beyond(pairs, own, told, best),
     )
     chance = _mean(select.values(own, ENERGY_CHANCE), best)
     ours, theirs = (_side(pairs, told, best, side) for side in (0, 1))
@@ -73,7 +74,10 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None, failing: Coll
             *((where, _word(each)) for where, each in words.items()),
             (MORE_WRONG, judging.YES[judging.judge(tests.gap)]),
         ),
-        ("The lesion's share of the image is what a map spread evenly would put there.",),
+        (
+            "The maps are those for the true class.",
+            "The lesion's share of the image is what a map spread evenly would put there.",
+        ),
         _figure(pairs, told, best, weak, chance),
         (_differences(best, weak, tests),),
         short=short(best, weak, tests),
@@ -130,6 +134,24 @@ def _sound(
         return None
     rest = {key: pair for key, pair in pairs.items() if key[0] not in failing}
     return _test(rest, told, model), wording.listed([names.title(method) for method in out])
+
+
+def _beyond(pairs: Pairs, own: Sequence[Row], told: Mapping[Any, Told], model: str) -> tuple[Difference, str] | None:
+    """The best model's maps less the one that knows nothing of it and has most in the tumour, and which that is."""
+    values = select.values(own, ENERGY)
+    of = _by_scan(pairs)
+    nulls: dict[str, dict[str, float]] = {}
+    for (name, method, scan), value in values.items():
+        if name == model and is_null(method) and scan in of:
+            nulls.setdefault(method, {})[scan] = value
+    if not nulls:
+        return None
+    most = max(nulls, key=lambda method: float(np.mean(list(nulls[method].values()))))
+    scans = sorted(nulls[most])
+    ours = np.array([np.mean([pair[0] for pair in of[scan]]) for scan in scans])
+    theirs = np.array([nulls[most][scan] for scan in scans])
+    found = paired(ours, theirs, [told[model, scan].group for scan in scans], within=range_of(ENERGY))
+    return found, names.title(most)
 
 
 def _side(pairs: Pairs, told: Mapping[Any, Told], model: str, side: int) -> Finding:
