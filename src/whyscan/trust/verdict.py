@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -231,8 +231,10 @@ def _faithfulness(mine: Sequence[Row], method: str) -> Check:
         if (values := [value for (_, name, _), value in found.items() if name == null])
     }
     if means and not check.fails:
-        more = _beside(mine, method, names.SENSITIVITY_N, max(means, key=lambda null: means[null]), said="faithfulness")
-        check.evidence += more.evidence
+        best = max(means, key=lambda null: means[null])
+        more = _beside(mine, method, names.SENSITIVITY_N, best, said="faithfulness")
+        name = f"{names.SENSITIVITY_N}, less that of the best map of the scan alone"
+        check.evidence += [replace(line, name=name, reason=names.title(best)) for line in more.evidence]
         check.care += [*more.fails, *more.care]
         check.doubts += more.doubts
     return check
