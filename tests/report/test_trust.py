@@ -153,3 +153,16 @@ def test_what_rounds_to_nothing_has_no_minus():
     assert trust._told(FIGURES[5]) == "x 0.00; y 0.00"
     assert trust._number(-0.0001, False, True) == "0.000" and trust._number(-0.0004, True, True) == "0.0 points"
     assert trust._number(-0.05, True, True) == "−5.0 points" and trust._number(0.05, False, True) == "+0.050"
+
+
+def test_charts_are_told_in_words_to_those_who_do_not_see_them() -> None:
+    panel = {"title": "share of blank maps", "percent": True,
+             "series": [{"name": "best", "x": [0.0, 0.5, 1.0], "y": [0.1, 0.4, 0.2]}]}  # fmt: skip
+    told = trust._told({"kind": "profiles", "panels": [panel]})
+    assert told == "share of blank maps: best from 10.00 % to 20.00 %, highest 40.00 % at depth 0.50"
+    names = ["a", "b", "c", "d", "e"]
+    values = [[1.0 if i == j else (i + j) / 10 for j in range(5)] for i in range(5)]
+    values[0][1] = values[1][0] = None
+    told = trust._told({"kind": "matrix", "names": names, "values": values})
+    assert told == "highest: d and e 0.70, c and e 0.60, c and d 0.50; lowest: a and c 0.20, a and d 0.30, b and c 0.30"
+    assert trust._told({"kind": "matrix", "names": ["a", "b"], "values": [[1.0, -0.5], [-0.5, 1.0]]}) == "a and b −0.50"

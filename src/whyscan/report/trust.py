@@ -180,8 +180,34 @@ def _told(data: Mapping[str, Any]) -> str:
             for each in data.get("entries") or []
         )
     if data.get("kind") == "profiles":
-        return "; ".join(str(panel["title"]) for panel in data.get("panels") or [])
-    return "the numbers stand in its cells"
+        return "; ".join(_course(panel) for panel in data.get("panels") or [])
+    return _extremes(data)
+
+
+def _course(panel: Mapping[str, Any]) -> str:
+    """One panel of profiles: each series' ends, and where it is highest."""
+    scale, unit = (100, " %") if panel.get("percent") else (1, "")
+    told = []
+    for each in panel.get("series") or []:
+        first, last, most = (f"{fixed(scale * y, 2)}{unit}" for y in (each["y"][0], each["y"][-1], max(each["y"])))
+        depth = each["x"][each["y"].index(max(each["y"]))]
+        told.append(f"{each['name']} from {first} to {last}, highest {most} at depth {fixed(depth, 2)}")
+    return f"{panel['title']}: {', '.join(told)}"
+
+
+def _extremes(data: Mapping[str, Any], count: int = 3) -> str:
+    """A matrix: its highest and its lowest cells, each pair once."""
+    names, values = data.get("names") or [], data.get("values") or []
+    cells = sorted(
+        (values[i][j], f"{names[i]} and {names[j]} {fixed(values[i][j], 2)}")
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+        if values[i][j] is not None
+    )
+    told = [text for _, text in cells]
+    if len(told) <= 2 * count:
+        return ", ".join(told)
+    return f"highest: {', '.join(told[: -count - 1 : -1])}; lowest: {', '.join(told[:count])}"
 
 
 def _line(row: Mapping[str, Any]) -> dict[str, Any]:
