@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
-# test files run in so many processes at a time, each on one core
+# test files run in so many processes at a time, each on one core, in their order: sorted by the number of tests, which is
+# what xdist does by itself, the longest files would come last
 PROCESSES ?= 2
 
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 # for instance an index with builds of torch for your processor or graphics card
 PIP_OPTIONS ?=
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
 # The theme warns of its own future, at length, on every build.
