@@ -70,6 +70,10 @@ class Profile:
         means = [(layer, mean) for layer in self.names if (mean := self.mean(metric, layer)) is not None]
         return max(means, key=lambda item: item[1].value or 0.0) if means else None
 
+    def at(self, depth: float) -> str:
+        """The layer at a depth from 0, the first, to 1, the last."""
+        return self.names[round(depth * (len(self.names) - 1))]
+
     def ends(self, metric: str) -> Difference | None:
         """The last layer less the first, on the scans that have both. They were not chosen by their figures."""
         by = self.values.get(metric, {})
@@ -133,7 +137,7 @@ class Profile:
             return f"There are too few scans to tell the last layer of {self.model} from the first.{more}"
         if not sure:
             return f"The last layer of {self.model} surely differs from the first in nothing that was measured.{more}"
-        but = f", and no more than little in {wording.listed(same)}" if same else ""
+        but = f", and by less than half the usual spread, if at all, in {wording.listed(same)}" if same else ""
         return f"The last layer of {self.model} differs from the first in {wording.listed(sure)}{but}.{more}"
 
     def sentence(self) -> str:
@@ -152,7 +156,11 @@ class Profile:
         p = next(line.corrected for name, _, line in self.last_less_first() if name == metric)
         change = wording.difference(ends, p, share=metric in SHARES)
         the = "" if metric == DISCRIMINATIVE else "the "
-        scale = " (0 is the same map for every class, 1 unrelated ones)" if metric == DISCRIMINATIVE else ""
+        scale = (
+            " (0 is the same map for every class, 1 unrelated ones, 2 opposite ones)"
+            if metric == DISCRIMINATIVE
+            else ""
+        )
         n = f", {wording.groups(ends.n)}" if ends.n < len(set(self.groups.values())) else ""
         return (
             f"{the}{said(metric)}{scale} goes from {wording.figure(first, 1)} at the first layer to "

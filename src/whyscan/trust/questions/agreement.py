@@ -58,7 +58,11 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     return Answer(
         NUMBER, QUESTION, _word(first), " ".join(told), (*found.values(), *lines, *([area] if area else ())),
         tuple(parts),
-        ("1 is the same order of regions, 0 none in common. Methods that share an idea agree because of it.",),
+        (
+            "1 is the same order of regions, 0 none in common. Methods that share an idea agree because of it.",
+            "At a pixel those methods agree that say what the mean of all says there: its sign or, where one knows "
+            "no against, whether the region is among the strongest fifth.",
+        ),
         _figure(mine, model), tuple(more), short=_short(model, first, dict(parts), tested, area),
         badges=(("agree", _word(first)), *((each.half, judging.YES[w]) for each, w in zip(tested, words, strict=True))),
         methods=tuple(dict.fromkeys(name for row in known for pair in row["pairs"] for name in pair[:2])),
@@ -132,7 +136,7 @@ def _short(
     tumour = {"yes": "more", "no": "no more"}.get(parts.get(f"{model}: {_TUMOUR}", ""))
     if tumour:
         size = next(wording.size(each.found, share=True) for each in tested if each.part.endswith(_TUMOUR))
-        told += f"; where they agree more, {tumour} of the weight lies in the tumour ({size})"
+        told += f"; on scans on which they agree more, {tumour} of the weight lies in the tumour ({size})"
     return f"{told}."
 
 
@@ -218,7 +222,7 @@ def _plausible(rows: Sequence[Row], mine: Sequence[Mapping[str, Any]], model: st
     )  # fmt: skip
     return _Tested(
         found, f"{model}: positive weight in the tumour, agreeing half less other half",
-        f"{model}: {_TUMOUR}", "lie in the tumour where they agree", reads, share=True,
+        f"{model}: {_TUMOUR}", "more tumour weight on scans of agreement", reads, share=True,
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ def cues(
          "the border or the background was made for comparison.",
          f"It uses a cue where surely more than {wording.percent(CUE.value)} of its answers change without it, and "
          f"rests on one where surely more than {wording.percent(TAIL.value)} do.",
+         "Yes is said after the correction, no where the whole interval lies below the limit.",
          "Whether a model uses a cue is tested for all edits and models together (Holm), and so are changes of "
          "accuracy."),
         _figure(changes), short=_short(model, tested, mine),

@@ -163,7 +163,7 @@ class Erring:
             "too few to tell": f"{few} {maps} differ",
         }.get(self.verdict, f"whether {maps} differ was not measured")
         if (metric := self._most()) is not None:
-            differ += f" (most in {names.said(metric)}: {wording.figure(self.lines[metric])})"
+            differ += f" (right less wrong most in {names.said(metric)}: {wording.figure(self.lines[metric])})"
         adds = {
             "yes": "with its confidence they find errors better than that does alone",
             "no": f"with its confidence they find errors {self._no_better()} than that does alone",

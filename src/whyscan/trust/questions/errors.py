@@ -39,6 +39,7 @@ def errors(rows: Sequence[Row], best: str | None) -> Answer:
     sentence = "\n".join(model.sentence() for model in each[:2])
     note = (
         "Metrics with a mask are no warning: in use nobody knows the mask. An AUROC of 0.5 is guessing.",
+        "Differences are right less wrong, and not adjusted for class or tumour size.",
         "The maps are those for the predicted class; confidence is its probability. What a map says without a mask: "
         f"{', '.join(names.said(metric) for metric in OPEN)}, each where it was measured on most scans.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whyscan.stats.differences import Difference
 from whyscan.trust import answer, judging, select, wording
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.names import SHARES, is_null, said
@@ -65,46 +66,43 @@ def _verdict(by_metric: Mapping[str, judging.Judged]) -> Word:
 
 
 def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[str, str]], str]:
-    """The best model's last layer against the weak one's, on the same scans, by every metric; Holm over the metrics."""
-    tested = {
-        metric: paired_on(ours, theirs, best.groups, metric)
-        for metric in ALL
-        if (ours := best.values.get(metric, {}).get(best.names[-1], {}))
-        and (theirs := weak.values.get(metric, {}).get(weak.names[-1], {}))
-        and ours.keys() & theirs.keys()
-    }
+    """The best model's layers of several depths against the weak one's of the same depth, on the same scans, by every
+    metric; Holm over all of it."""
+    tested: dict[tuple[str, str], Difference] = {}
+    for depth, where in _PLACES.items():
+        for metric in ALL:
+            ours, theirs = (each.values.get(metric, {}).get(each.at(depth), {}) for each in (best, weak))
+            if ours.keys() & theirs.keys():
+                tested[metric, where] = paired_on(ours, theirs, best.groups, metric)
     lines = judging.corrected(
         [
-            answer.finding(
-                f"{said(metric)} of the last layer, {best.model} less {weak.model}", each, share=metric in SHARES
-            )
-            for metric, each in tested.items()
+            answer.finding(f"{said(metric)} {where}, {best.model} less {weak.model}", each, share=metric in SHARES)
+            for (metric, where), each in tested.items()
         ]
     )
-    judged = {
-        metric: judging.judge(each, line.corrected) for (metric, each), line in zip(tested.items(), lines, strict=True)
-    }
+    corrected = {of: line.corrected for of, line in zip(tested, lines, strict=True)}
+    judged = {of: judging.judge(each, corrected[of]) for of, each in tested.items()}
     words = [
-        (f"{said(metric)} of the last layer, {best.model} against {weak.model}", WORDS[w])
-        for metric, w in judged.items()
+        (f"{said(metric)} {where}, {best.model} against {weak.model}", WORDS[word])
+        for (metric, where), word in judged.items()
     ]
-    sure = [metric for metric, word in judged.items() if word in ("more", "less")]
     if not tested:
         return [], [], ""
+    sure = [of for of, word in judged.items() if word in ("more", "less")]
+    few = sum(word == "too few" for word in judged.values())
+    more = f"; for {few} of {len(judged)} figures there are too few scans to tell" if few else ""
     if not sure:
-        few = sum(word == "too few" for word in judged.values())
-        more = f"; for {few} of {len(judged)} figures there are too few scans to tell" if few else ""
-        return (
-            lines,
-            words,
-            f"The last layers of {best.model} and {weak.model} are not surely different in any of these{more}.",
-        )
-    p = {metric: line.corrected for metric, line in zip(tested, lines, strict=True)}
+        told = f"{best.model} and {weak.model} are surely different in none of these, at none of {len(_PLACES)} depths"
+        return lines, words, f"{told}{more}."
     which = ", ".join(
-        f"the {said(metric)} ({wording.difference(tested[metric], p[metric], share=metric in SHARES)})"
-        for metric in sure
+        f"the {said(of[0])} {of[1]} ({wording.difference(tested[of], corrected[of], share=of[0] in SHARES)})"
+        for of in sure
     )
-    return lines, words, f"The last layers of {best.model} and {weak.model} differ in {which}."
+    return lines, words, f"{best.model} and {weak.model} differ, of {len(_PLACES)} depths, in {which}{more}."
+
+
+_PLACES = {0.0: "of the first layer", 1 / 3: "a third down", 2 / 3: "two thirds down", 1.0: "of the last layer"}
+"""Where the models are laid side by side: of fifty layers each would be too many tests."""
 
 
 def _figure(profiles: Sequence[Profile]) -> dict[str, Any]:

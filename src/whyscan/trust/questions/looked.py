@@ -140,7 +140,9 @@ def _elsewhere(tests: Looked) -> Literal["elsewhere", "where it errs", "less", "
 
 def short(best: str, weak: str, tests: Looked) -> str:
     whole = tests.whole[ALL]
-    by = f"({wording.size(whole, share=True)} of the maps' positive weight; {whole.n} groups)"
+    alone = wording.listed([text.partition(" +")[0].partition(" −")[0] for text in tests.sure(ALL)] or ["none"])
+    several = f"; by itself surely: {alone}" if len(tests.methods[ALL]) > 1 else ""
+    by = f"({wording.size(whole, share=True)} of the maps' positive weight; {whole.n} groups{several})"
     of_all = judging.judge(whole)
     null = f" {best} {_than(tests.beyond[0])} {tests.beyond[1]} there." if tests.beyond else ""
     if of_all == "too few":
