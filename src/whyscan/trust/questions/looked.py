@@ -140,7 +140,7 @@ def _elsewhere(tests: Looked) -> Literal["elsewhere", "where it errs", "less", "
 
 def short(best: str, weak: str, tests: Looked) -> str:
     whole = tests.whole[ALL]
-    alone = wording.listed([text.partition(" +")[0].partition(" −")[0] for text in tests.sure(ALL)] or ["none"])
+    alone = wording.listed([text.partition(" points")[0] for text in tests.sure(ALL)] or ["none"])
     several = f"; by itself surely: {alone}" if len(tests.methods[ALL]) > 1 else ""
     by = f"({wording.size(whole, share=True)} of the maps' positive weight; {whole.n} groups{several})"
     of_all = judging.judge(whole)
