@@ -207,7 +207,7 @@ def test_flips_and_agreement_are_corrected_within_the_question(monkeypatch):
     one = planted.flips()
     two = [*one, *({**row, "method": "shap"} for row in one)]
     assert flips(one).verdict == "yes" and flips(two).verdict == "too few to tell"
-    tests = [line for line in flips(two).evidence if line.p is not None]
+    tests = [line for line in flips(two).evidence if line.p is not None and "beyond" in line.name]
     assert [line.corrected for line in tests] == [0.06, 0.06]
     without = [row for row in two if row["kind"] == "models"]  # no seeds: against the limit, corrected as well
     assert flips(without).verdict == "too few to tell"
@@ -222,6 +222,8 @@ def test_flips():
     assert found.verdict == "yes" and "of what is clear in the tumour 30 % [30, 31]" in found.sentence
     assert "(in the brain 15 % [15, 15] (n = 40))" in found.sentence
     assert "between two seeds of one model explaining the same class: 5 % [4, 6] (n = 40) in LIME." in found.sentence
+    apart = next(line for line in found.evidence if line.name.endswith("of the tumour less of the brain"))
+    assert apart.low < 0.15 < apart.high and apart.corrected < 0.001 and "tumour less brain +1" in found.sentence
     assert flips(planted.flips(lost=0.05)).verdict == "no"
     assert flips(planted.flips(n=4)).verdict == "too few to tell"
     without = [row for row in planted.flips() if row["kind"] == "models"]

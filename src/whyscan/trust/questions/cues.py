@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whyscan.trust import audited, dotted, wording
+import numpy as np
+
+from whyscan.stats.differences import Difference, paired
+from whyscan.trust import answer, audited, dotted, wording
 from whyscan.trust.answer import Answer, Finding, Word
 from whyscan.trust.changing import Change, changed, control
 from whyscan.trust.edits import EDITS
@@ -44,6 +47,12 @@ def cues(
     words = [each.word for each in tested]
     verdict: Word = next((word for word in ("yes", "too few to tell", "no") if word in words), "not measured")
     lines = [line for each in changes for line in (each.share, each.fall, each.accuracy) if line is not None]
+    beside = {name: each for name in models if (each := _tumour_less_patch(table, name)) is not None}
+    lines += [
+        answer.finding(f"{name}: predictions that change without the tumour, less without the healthy patch", each,
+                       share=True)
+        for name, each in beside.items()
+    ]  # fmt: skip
     parts = [(f"{each.model} uses the {each.edit}", each.word) for each in changes if not control(each.edit)]
     parts += [(f"{each.model} rests on the {each.edit}", each.rests) for each in changes if _uses(each)]
     parts += [
@@ -51,7 +60,7 @@ def cues(
         for cue in audited.strongest(found)
         if (edits := audited.takers(cue, tested))
     ]
-    sentence = " ".join(each for each in (_sentence(model, tested, found), _controls(mine)) if each)
+    sentence = " ".join(each for each in (_sentence(model, tested, found), _controls(mine, beside.get(model))) if each)
     return Answer(
         NUMBER, QUESTION, verdict, f"{sentence}\n{_sample(table, model, alike)}",
         (*lines, *audited.evidence(found, tested)), tuple(parts),
@@ -102,13 +111,34 @@ def _list(changes: Sequence[Change]) -> str:
     return ", ".join(f"the {each.edit} {_figures(each.share)}" for each in changes)
 
 
-def _controls(mine: Sequence[Change]) -> str:
+def _tumour_less_patch(table: Sequence[Mapping[str, Any]], model: str) -> Difference | None:
+    """How much oftener the answer changes without the tumour than without as much healthy tissue, on the same scans."""
+    of: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in table:
+        if row["model"] == model and control(str(row["edit"])):
+            of.setdefault(str(row["content"]), {})[str(row["edit"])] = row
+    both = [each for each in of.values() if {"tumour", "healthy patch"} <= each.keys()]
+    if not both:
+        return None
+    tumour, patch = (
+        np.array([float(each[name]["after"] != each[name]["predicted"]) for each in both])
+        for name in ("tumour", "healthy patch")
+    )
+    return paired(tumour, patch, [str(each["tumour"]["group"]) for each in both], within=(0.0, 1.0))
+
+
+def _controls(mine: Sequence[Change], beside: Difference | None) -> str:
     """What hiding the tumour does, and as much healthy tissue; and where that was not possible, that it was not."""
     by = {each.edit: each for each in mine}
     told = [
         f"Hiding {EDITS[name].removes} changes {_figures(by[name].share)}." for name in EDITS
         if control(name) and name in by
     ]  # fmt: skip
+    if beside is not None:
+        told.append(
+            f"On the scans where both could be done the tumour changes {wording.points(beside)} more "
+            f"({wording.groups(beside.n)})."
+        )
     if "tumour" in by and "healthy patch" not in by:
         told.append(
             "On no scan could a healthy patch of its area be hidden, so it is not known how much of that is due to "

@@ -36,7 +36,7 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
         why = "no two explanations had superpixels with a clear sign" if table else "no superpixel method was compared"
         return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}.")
     lines = {(kind, pair): _mean(_rows(table, kind, pair), pair) for kind in kinds for pair in _pairs(table, kind)}
-    tested = _tested(table, lines)
+    tested, apart = _tested(table, lines), _tumour_less_brain(table, list(lines))
     judged = {of: judging.judge(each.found, each.line.corrected) for of, each in tested.items()}
     evidence: list[Finding] = []
     parts: list[tuple[str, str]] = []
@@ -44,13 +44,15 @@ def flips(table: Sequence[Mapping[str, Any]]) -> Answer:
         some = _rows(table, kind, pair)
         evidence += [line, *(_mean(some, pair, key) for key in ("gained", "clear") if all(key in row for row in some))]
         evidence += [line for _, line in _by_place(some, pair)]
+        if (kind, pair) in apart:
+            evidence.append(apart[kind, pair][1])
         if kind != "seeds":
             beyond = tested[kind, pair].beyond if (kind, pair) in tested else ""
             parts.append((f"{KINDS[kind]}, {_name(pair)}", _word(line, beyond, judged.get((kind, pair), "too few"))))
     evidence += [each.line for each in tested.values()]
     badges = _badges(parts)
     return Answer(
-        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts), tested), tuple(evidence),
+        NUMBER, QUESTION, _verdict(badges), _sentence(table, lines, dict(parts), tested, apart), tuple(evidence),
         tuple(parts), NOTES,
         _figure(table, lines), short=_short(parts, lines), badges=badges,
         methods=tuple(dict.fromkeys(pair[0] for _, pair in lines)),
@@ -150,6 +152,26 @@ def _by_place(rows: Sequence[Mapping[str, Any]], pair: Pair) -> list[tuple[str, 
     return found
 
 
+def _tumour_less_brain(
+    table: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, Pair]]
+) -> dict[tuple[str, Pair], tuple[Difference, Finding]]:
+    """By kind and pair, whether more turns in the tumour than in the rest of the brain, on scans that have something
+    clear in both; Holm over the pairs."""
+    found: dict[tuple[str, Pair], Difference] = {}
+    for of in pairs:
+        places = [(row["places"], str(row["group"])) for row in _rows(table, *of) if row.get("places")]
+        both = [(each["tumour"], each["brain"], group) for each, group in places
+                if each.get("tumour") is not None and each.get("brain") is not None]  # fmt: skip
+        if both and of[0] != "seeds":
+            inside, outside, groups = zip(*both, strict=True)
+            found[of] = paired(np.array(inside, float), np.array(outside, float), groups, within=(0.0, 1.0))
+    lines = judging.corrected(
+        [answer.finding(f"{_name(of[1])}: of the tumour less of the brain", each, share=True)
+         for of, each in found.items()]
+    )  # fmt: skip
+    return {of: (each, line) for (of, each), line in zip(found.items(), lines, strict=True)}
+
+
 BEYOND_SEEDS, BEYOND_LIMIT = "beyond what turns between seeds", f"beyond {wording.percent(TURNED.value)}"
 
 
@@ -181,6 +203,7 @@ def _sentence(
     lines: Mapping[tuple[str, Pair], Finding],
     words: Mapping[str, str],
     tested: Mapping[tuple[str, Pair], _Tested],
+    apart: Mapping[tuple[str, Pair], tuple[Difference, Finding]],
 ) -> str:
     told = []
     for kind in ("models", "classes"):
@@ -195,6 +218,9 @@ def _sentence(
                 text += f"; of what is clear in the tumour {_with_interval(places.pop('tumour'))}"
                 rest = [f"in the {place} {_with_interval(part)}" for place, part in places.items()]
                 text += f" ({', '.join(rest)})" if rest else ""
+                if (kind, pair) in apart:
+                    found, part = apart[kind, pair]
+                    text += f", tumour less brain {wording.points(found, part.corrected)}"
             word = words[f"{KINDS[kind]}, {_name(pair)}"]
             reads = "too few to tell whether that is chance" if "few" in word else _reads(word)
             if (kind, pair) in tested:
