@@ -327,7 +327,7 @@ def test_whose_shares_they_are_and_which_control_is_missing():
     assert "could a healthy patch" not in beside.sentence
     line = next(each for each in beside.evidence if "less without the healthy patch" in each.name)
     assert line.n == 100 and 0.6 < line.low < line.value < line.high < 0.9 and line.p < 0.001
-    assert "On the scans where both could be done the tumour changes +" in beside.sentence
+    assert "On the scans where both could be done, the tumour less the patch: +" in beside.sentence
     assert not any("shows how much" in note for note in beside.notes)
 
 

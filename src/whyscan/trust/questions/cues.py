@@ -136,7 +136,7 @@ def _controls(mine: Sequence[Change], beside: Difference | None) -> str:
     ]  # fmt: skip
     if beside is not None:
         told.append(
-            f"On the scans where both could be done the tumour changes {wording.points(beside)} more "
+            f"On the scans where both could be done, the tumour less the patch: {wording.points(beside)} "
             f"({wording.groups(beside.n)})."
         )
     if "tumour" in by and "healthy patch" not in by:
