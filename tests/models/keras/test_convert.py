@@ -63,6 +63,18 @@ def test_opening_does_not_wait_for_torchs_compiler() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False"]
 
 
+def test_shapes_are_worked_out_without_symbolic_ones() -> None:
+    """torch would import sympy for a convolution or a pool of no numbers: another second."""
+    program = (
+        "import json, sys, torch; from pathlib import Path; from whyscan.models.keras.network import assemble; "
+        "record = json.loads(Path(sys.argv[1]).read_text()); high, wide, channels = record['input']; "
+        "came = torch.empty(1, channels, high, wide, device='meta'); "
+        "assemble(record['config'], [came], keras2=False); print('sympy' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(FIXTURES / "nested.json")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_are_what_the_network_makes(name: str) -> None:
     """Opening works shapes out without numbers, and for some layers without asking torch."""

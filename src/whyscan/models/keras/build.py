@@ -202,7 +202,13 @@ def _pool(spec: Spec, function: Callable[..., Tensor]) -> nn.Module:
 def _global(spec: Spec, function: Callable[..., Tensor]) -> nn.Module:
     spec.image()
     keep = spec.flag("keepdims", False)
-    return Apply(lambda x: function(x, dim=(2, 3), keepdim=keep))
+
+    def over_places(x: Tensor) -> Tensor:
+        if x.is_meta and x.ndim == 4:  # as in `slid`
+            return x.new_empty(*x.shape[:2], *((1, 1) if keep else ()))
+        return function(x, dim=(2, 3), keepdim=keep)
+
+    return Apply(over_places)
 
 
 def _pad(spec: Spec) -> nn.Module:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from whyscan.models.keras.activations import Activation
 from whyscan.models.keras.axes import inwards, outwards
-from whyscan.models.keras.padding import Pair, padded, pads
+from whyscan.models.keras.padding import NONE, Pair, padded, pads, slid
 
 
 class Conv(nn.Module):
@@ -34,13 +34,34 @@ class Conv(nn.Module):
         self.same = same
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.same:
-            kernel, stride, dilation = self.conv.kernel_size, self.conv.stride, self.conv.dilation
-            x = padded(x, pads(x, (kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1])))
-        x = self.conv(x)
+        kernel, stride, dilation = (
+            _two(each) for each in (self.conv.kernel_size, self.conv.stride, self.conv.dilation)
+        )
+        margins = pads(x, kernel, stride, dilation) if self.same else NONE
+        if x.is_meta and (shape := self._shape(x, kernel, stride, dilation, margins)) is not None:
+            return shape
+        x = self.conv(padded(x, margins))
         if self.pointwise is not None:
             x = self.pointwise(x)
         return x if self.act is None or x.is_meta else self.act(x)
+
+    def _shape(
+        self, x: Tensor, kernel: Pair, stride: Pair, dilation: Pair, margins: tuple[Pair, Pair]
+    ) -> Tensor | None:
+        """Where the channels fit; where they do not torch is asked, and says so."""
+        if x.ndim != 4 or x.shape[1] != self.conv.in_channels or isinstance(self.conv.padding, str):
+            return None
+        if self.pointwise is not None and self.pointwise.in_channels != self.conv.out_channels:
+            return None
+        (top, bottom), (left, right) = margins
+        high, wide = self.conv.padding
+        reach = ((top + high, bottom + high), (left + wide, right + wide))
+        last = self.conv if self.pointwise is None else self.pointwise
+        return slid(x, last.out_channels, kernel, stride, reach, dilation)
+
+
+def _two(each: tuple[int, ...]) -> Pair:
+    return each[0], each[1]
 
 
 class Transpose(nn.Module):

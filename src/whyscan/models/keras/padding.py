@@ -32,6 +32,29 @@ def padded(x: Tensor, margins: tuple[Pair, Pair], value: float = 0.0) -> Tensor:
     return F.pad(x, (left, right, top, bottom), value=value) if top or bottom or left or right else x
 
 
+NONE: tuple[Pair, Pair] = ((0, 0), (0, 0))
+
+
+def slid(
+    x: Tensor, channels: int, kernel: Pair, stride: Pair, margins: tuple[Pair, Pair] = NONE, dilation: Pair = (1, 1)
+) -> Tensor | None:
+    """On the meta device, the shape that a window which slides over an image makes of it.
+
+    Torch is not asked, because it would import its symbolic shapes for that, and with them sympy: a second.
+
+    Returns:
+        None where torch has to be asked after all: for numbers, or for what does not fit, which it refuses.
+    """
+    if not x.is_meta or x.ndim != 4:
+        return None
+    sizes = [
+        (x.shape[2 + i] + sum(margins[i]) - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
+        for i in range(2)
+        if stride[i] > 0
+    ]
+    return x.new_empty(x.shape[0], channels, *sizes) if len(sizes) == 2 and min(sizes) > 0 else None
+
+
 def _even(margins: tuple[Pair, Pair]) -> bool:
     return all(before == after for before, after in margins)
 
@@ -42,9 +65,9 @@ def max_pool(x: Tensor, kernel: Pair, stride: Pair, *, fill: bool) -> Tensor:
     Args:
         fill: "same" padding.
     """
-    if not fill:
-        return F.max_pool2d(x, kernel, stride)
-    margins = pads(x, kernel, stride)
+    margins = pads(x, kernel, stride) if fill else NONE
+    if (shape := slid(x, x.shape[1], kernel, stride, margins)) is not None:
+        return shape
     if _even(margins):
         return F.max_pool2d(x, kernel, stride, (margins[0][0], margins[1][0]))
     return F.max_pool2d(padded(x, margins, -math.inf), kernel, stride)
@@ -52,9 +75,9 @@ def max_pool(x: Tensor, kernel: Pair, stride: Pair, *, fill: bool) -> Tensor:
 
 def average_pool(x: Tensor, kernel: Pair, stride: Pair, *, fill: bool) -> Tensor:
     """The mean of each window's own pixels: padding is not counted."""
-    if not fill:
-        return F.avg_pool2d(x, kernel, stride)
-    margins = pads(x, kernel, stride)
+    margins = pads(x, kernel, stride) if fill else NONE
+    if (shape := slid(x, x.shape[1], kernel, stride, margins)) is not None:
+        return shape
     if _even(margins):
         return F.avg_pool2d(x, kernel, stride, (margins[0][0], margins[1][0]), count_include_pad=False)
     inside = padded(x.new_ones(1, 1, *x.shape[2:]), margins)
