@@ -40,8 +40,8 @@ def ranking(
     draws = resample(
         lambda weights: area(positive, score, weights), groups, draws=DRAWS, rng=np.random.default_rng(seed)
     )
-    rarer = _rarer(positive, groups)
-    interval = uncertain(percentile(draws), rarer) if rarer else percentile(draws)
+    fewest = rarer(positive, groups)
+    interval = uncertain(percentile(draws), fewest) if fewest else percentile(draws)
     return Ranking(float(area(positive, score)), *interval)
 
 
@@ -61,13 +61,13 @@ def gain(
 
     value = float(area(positive, score) - area(positive, other))
     drawn = percentile(resample(statistic, groups, draws=DRAWS, rng=np.random.default_rng(seed)))
-    rarer = _rarer(positive, groups)
-    if collapsed(drawn) and rarer:
-        drawn = hull(drawn, bonett_price(max(value, 0.0) * rarer, max(-value, 0.0) * rarer, rarer))
+    fewest = rarer(positive, groups)
+    if collapsed(drawn) and fewest:
+        drawn = hull(drawn, bonett_price(max(value, 0.0) * fewest, max(-value, 0.0) * fewest, fewest))
     return Ranking(value, *hull(drawn, Interval(value, value)))
 
 
-def _rarer(positive: np.ndarray, groups: Sequence[str]) -> int:
+def rarer(positive: np.ndarray, groups: Sequence[str]) -> int:
     """Groups of the positives, or of the rest, whichever are fewer."""
     _, index = group_index(groups)
     return min(np.unique(index[positive]).size, np.unique(index[~positive]).size)

@@ -51,7 +51,7 @@ def changed(table: Sequence[Mapping[str, Any]]) -> list[Change]:
             p, corrected = used[key]
             against = f"tested against {wording.percent(CUE.value)}"
             shares[key] = replace(
-                shares[key], p=p, corrected=corrected, correction=f"Holm, {len(used)} tests", reason=against
+                shares[key], p=p, corrected=corrected, correction=judging.family(len(used)), reason=against
             )
     accuracy = [_accuracy(rows, *key) for key, rows in of.items()]
     known = iter(judging.corrected([line for line in accuracy if line is not None]))

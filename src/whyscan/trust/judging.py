@@ -22,13 +22,19 @@ def corrected(lines: Sequence[Finding]) -> list[Finding]:
     """Evidence with Holm's correction over those lines that have a p-value."""
     tested = [line for line in lines if line.p is not None]
     p = {id(line): q for line, q in zip(tested, correct([float(line.p or 0) for line in tested]), strict=True)}
-    told = f"Holm, {len(tested)} test{'s' * (len(tested) != 1)}"
+    told = family(len(tested))
     return [replace(line, corrected=p[id(line)], correction=told) if id(line) in p else line for line in lines]
 
 
+def family(n: int) -> str:
+    """How a correction over so many tests is called."""
+    return f"Holm, {n} test{'s' * (n != 1)}"
+
+
 Judged = Literal["more", "less", "none", "too few"]
-
-
+WORDS: Mapping[Judged, str] = {
+    "more": "more", "less": "less", "none": "no difference", "too few": "too few to tell",
+}  # fmt: skip
 YES: Mapping[Judged, Word] = {"more": "yes", "less": "no", "none": "no", "too few": "too few to tell"}
 """A question whether there is more of something, answered."""
 
@@ -39,7 +45,7 @@ def judge(found: Difference, p: float | None = None) -> Judged:
     "none" needs the whole interval to be smaller than a medium effect, whatever the power of the test: a correction
     for many tests makes differences harder to find, and must not make "none" easier to say.
     """
-    if fewest(found) < thresholds.FEWEST.value:
+    if not testable(found):
         return "too few"
     if (found.p if p is None else p) < thresholds.LEVEL.value and (found.low > 0 or found.high < 0):
         return "more" if found.value > 0 else "less"
@@ -51,6 +57,11 @@ def judge(found: Difference, p: float | None = None) -> Judged:
 def fewest(found: Difference) -> int:
     """Groups that a difference rests on; of two kinds those of the rarer one."""
     return found.n if found.other is None else min(found.n, found.other)
+
+
+def testable(found: Difference) -> bool:
+    """Whether it rests on as many groups as a test needs."""
+    return fewest(found) >= thresholds.FEWEST.value
 
 
 def in_spreads(found: Difference) -> tuple[float, float]:
@@ -73,4 +84,4 @@ def in_spreads(found: Difference) -> tuple[float, float]:
 
 def surely_small(found: Difference) -> bool:
     """Whether even the high end of the interval is less than a medium effect."""
-    return fewest(found) >= thresholds.FEWEST.value and in_spreads(found)[1] < thresholds.DETECTABLE.value
+    return testable(found) and in_spreads(found)[1] < thresholds.DETECTABLE.value

@@ -93,6 +93,11 @@ def said(metric: str) -> str:
     return _SAID.get(metric, metric)
 
 
+def the(metric: str) -> str:
+    """The same within a sentence."""
+    return said(metric) if metric == DISCRIMINATIVE else f"the {said(metric)}"
+
+
 def label(metric: str) -> str:
     """The head of a metric's column."""
     return _LABELS.get(metric, metric[:1].upper() + metric[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -15,14 +16,14 @@ from whyscan.stats.differences import Difference, paired
 from whyscan.trust import answer, judging, select, wording
 from whyscan.trust.answer import Finding
 from whyscan.trust.every import range_of
-from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, SHARES, said, title
+from whyscan.trust.names import AUC, BLANK, DISCRIMINATIVE, ENERGY, SHARES, said, the, title
 from whyscan.trust.table import Row
 
 PROFILES = (ENERGY, AUC, DISCRIMINATIVE, BLANK)
 LIKENESS = "likeness within a class"
 ALL = (*PROFILES, LIKENESS)
-DEPTHS = 4
-"""Layers of so many depths, evenly spread, are tested against each other: of fifty layers every pair would be 1,225."""
+DEPTHS = {0.0: "of the first layer", 1 / 3: "a third down", 2 / 3: "two thirds down", 1.0: "of the last layer"}
+"""Where layers are tested against each other, and models: of fifty layers every pair would be 1,225."""
 WHY = {
     NEGATIVE: "because every place speaks against the class, of which Grad-CAM shows nothing",
     DEAD: "because the layer is silent on the scan",
@@ -31,7 +32,6 @@ WHY = {
     SATURATED: "because softmax is saturated",
 }
 """What a diagnosis of a blank map means."""
-WORDS = {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}
 
 
 class Profile:
@@ -84,16 +84,16 @@ class Profile:
         """Layers of several depths against each other, by energy, or AUC where there is none; Holm over the pairs."""
         metric = ENERGY if self.values.get(ENERGY) else AUC
         by = self.values.get(metric, {})
-        chosen = sorted({round(i * (len(self.names) - 1) / (DEPTHS - 1)) for i in range(DEPTHS)})
         lines = []
-        for i, j in combinations(chosen, 2):
-            first, second = self.names[i], self.names[j]
+        for first, second in combinations(dict.fromkeys(map(self.at, DEPTHS)), 2):
             if by.get(first, {}).keys() & by.get(second, {}).keys():
                 tested = paired_on(by[second], by[first], self.groups, metric)
-                name = f"{self.model}, depths compared: {said(metric)}, layer {j + 1} ({second}) less {i + 1} ({first})"
+                layers = " less ".join(f"{self.names.index(each) + 1} ({each})" for each in (second, first))
+                name = f"{self.model}, depths compared: {said(metric)}, layer {layers}"
                 lines.append(answer.finding(name, tested, share=metric in SHARES))
         return judging.corrected(lines)
 
+    @cached_property
     def last_less_first(self) -> list[tuple[str, Difference, Finding]]:
         """By every metric; Holm over the metrics."""
         tested = [(metric, ends) for metric in ALL if (ends := self.ends(metric)) is not None]
@@ -107,10 +107,10 @@ class Profile:
 
     def judged(self) -> dict[str, judging.Judged]:
         """By metric, what may be said of the last layer beside the first: by the corrected p-values."""
-        return {metric: judging.judge(ends, line.corrected) for metric, ends, line in self.last_less_first()}
+        return {metric: judging.judge(ends, line.corrected) for metric, ends, line in self.last_less_first}
 
     def evidence(self) -> list[Finding]:
-        found = [line for _, _, line in self.last_less_first()]
+        found = [line for _, _, line in self.last_less_first]
         for metric in ALL:
             for where, layer in (("first layer", self.names[0]), ("last layer", self.names[-1])):
                 if (mean := self.mean(metric, layer)) is not None:
@@ -125,7 +125,7 @@ class Profile:
         """What surely changes from the first layer to the last, what does not, and how many maps are blank."""
         blank = [value for of in self.values.get(BLANK, {}).values() for value in of.values()]
         more = f" {wording.percent(float(np.mean(blank)))} of all layer maps are blank." if blank else ""
-        tested = self.last_less_first()
+        tested = self.last_less_first
         judged = self.judged()
         sure = [
             f"{said(metric)} ({wording.size(ends, share=metric in SHARES)})"
@@ -153,9 +153,8 @@ class Profile:
         first, last = (self.mean(metric, self.names[i]) for i in (0, -1))
         if ends is None or peak is None or first is None or last is None:
             return ""
-        p = next(line.corrected for name, _, line in self.last_less_first() if name == metric)
+        p = next(line.corrected for name, _, line in self.last_less_first if name == metric)
         change = wording.difference(ends, p, share=metric in SHARES)
-        the = "" if metric == DISCRIMINATIVE else "the "
         scale = (
             " (0 is the same map for every class, 1 unrelated ones, 2 opposite ones)"
             if metric == DISCRIMINATIVE
@@ -163,7 +162,7 @@ class Profile:
         )
         n = f", {wording.groups(ends.n)}" if ends.n < len(set(self.groups.values())) else ""
         return (
-            f"{the}{said(metric)}{scale} goes from {wording.figure(first, 1)} at the first layer to "
+            f"{the(metric)}{scale} goes from {wording.figure(first, 1)} at the first layer to "
             f"{wording.figure(last, 1)} at the last ({change}{n}) and is highest at {self._depth(peak[0])} with "
             f"{wording.figure(peak[1], 1)}"
         )

@@ -7,11 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from whyscan.trust import names, select, wording
-from whyscan.trust.answer import Answer
+from whyscan.trust.answer import Answer, finding
 from whyscan.trust.located import located
 from whyscan.trust.questions.errors import errors
-from whyscan.trust.questions.looked import DIFFERENCE
-from whyscan.trust.questions.looks import looks
+from whyscan.trust.questions.looks import difference, looks
 from whyscan.trust.table import Row
 
 CHOSEN, ALIKE = "scans chosen for comparisons", "scans drawn from all alike"
@@ -28,15 +27,16 @@ def answers(
     """
     first = looks(rows, best, weak, failing)
     methods = {row.method for row in rows}
-    swift = looks([row for row in chosen if row.method in methods], best, weak)
-    if "not measured" not in (first.verdict, swift.verdict):
+    swift = difference([row for row in chosen if row.method in methods], best, weak)
+    if first.verdict != "not measured" and swift is not None:
         # two samples and two sets of methods: this tells what is due to which
-        line = next(line for line in swift.evidence if line.name.startswith(DIFFERENCE))
+        size = wording.size(swift, share=True)
+        line = finding(f"difference by the same methods on the {CHOSEN}, {wording.groups(swift.n)}", swift, share=True)
         first = replace(
             first,
-            sentence=f"{first.sentence} By these methods the difference is {wording.figure(line)} on the {CHOSEN}.",
-            short=f"{first.short} By these methods the difference is {wording.figure(line)} on the chosen ones.",
-            evidence=(*first.evidence, replace(line, name=f"by the same methods, on the {CHOSEN}: {line.name}")),
+            sentence=f"{first.sentence} By these methods the difference is {size} on the {CHOSEN}.",
+            short=f"{first.short} By these methods the difference is {size} on the chosen ones.",
+            evidence=(*first.evidence, line),
         )
     return {each.number: each for each in (first, errors(rows, best))}
 

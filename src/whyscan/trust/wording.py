@@ -9,7 +9,7 @@ from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference
 from whyscan.trust import thresholds
 from whyscan.trust.answer import Finding
-from whyscan.trust.judging import fewest
+from whyscan.trust.judging import testable
 
 
 def percent(value: float | None, digits: int = 0) -> str:
@@ -98,7 +98,7 @@ def sides(found: Difference) -> str:
 def enough(found: Difference) -> str:
     """Why it is too few to tell, in words."""
     least = f"{thresholds.FEWEST.value:.0f}"
-    if fewest(found) < thresholds.FEWEST.value:
+    if not testable(found):
         if found.other is None:
             return f"{groups(found.n)}; a test needs {least}"
         return f"{found.n} and {found.other} independent groups of scans; a test needs {least} of each kind"

@@ -32,22 +32,18 @@ class Conv(nn.Module):
             conv.padding = (reach[0] // 2, reach[1] // 2)
             same = False
         self.same = same
+        self.window = _two(conv.kernel_size), _two(conv.stride), _two(conv.dilation)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride, dilation = (
-            _two(each) for each in (self.conv.kernel_size, self.conv.stride, self.conv.dilation)
-        )
-        margins = pads(x, kernel, stride, dilation) if self.same else NONE
-        if x.is_meta and (shape := self._shape(x, kernel, stride, dilation, margins)) is not None:
+        margins = pads(x, *self.window) if self.same else NONE
+        if x.is_meta and (shape := self._shape(x, margins)) is not None:
             return shape
         x = self.conv(padded(x, margins))
         if self.pointwise is not None:
             x = self.pointwise(x)
         return x if self.act is None or x.is_meta else self.act(x)
 
-    def _shape(
-        self, x: Tensor, kernel: Pair, stride: Pair, dilation: Pair, margins: tuple[Pair, Pair]
-    ) -> Tensor | None:
+    def _shape(self, x: Tensor, margins: tuple[Pair, Pair]) -> Tensor | None:
         """Where the channels fit; where they do not torch is asked, and says so."""
         if x.ndim != 4 or x.shape[1] != self.conv.in_channels or isinstance(self.conv.padding, str):
             return None
@@ -57,6 +53,7 @@ class Conv(nn.Module):
         high, wide = self.conv.padding
         reach = ((top + high, bottom + high), (left + wide, right + wide))
         last = self.conv if self.pointwise is None else self.pointwise
+        kernel, stride, dilation = self.window
         return slid(x, last.out_channels, kernel, stride, reach, dilation)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, apart, paired
 from whyscan.stats.ranking import ranking
 from whyscan.trust import answer, dotted, judging, select, wording
@@ -43,17 +42,14 @@ def agreement(rows: Sequence[Row], table: Sequence[Mapping[str, Any]], best: str
     words = [judging.judge(each.found, line.corrected) for each, line in zip(tested, lines, strict=True)]
     told = [
         f"On {wording.groups(first.n or 0)} the maps of different methods for {model} have a mean rank correlation of "
-        f"{fixed(first.value or 0.0, 2)} {wording.between(first.low, first.high)}: {_reading(_word(first))}."
+        f"{wording.figure(first)}: {_reading(_word(first))}."
     ]
     told += [each.sentence(word, line.corrected) for each, word, line in zip(tested, words, lines, strict=True)]
     parts = [(f"{name}: agree", _word(line)) for name, line in found.items()]
     parts += [(each.part, judging.YES[word]) for each, word in zip(tested, words, strict=True)]
     area = _area(mine, model)
     if area is not None and area.value is not None:
-        told.append(
-            f"As a sign of being right agreement has an AUROC of {area.value:.2f} "
-            f"{wording.between(area.low, area.high)}; 0.5 is guessing."
-        )
+        told.append(f"As a sign of being right agreement has an AUROC of {wording.figure(area)}; 0.5 is guessing.")
     more = [chart for chart in (_places(known, names), _sides(known, names)) if chart is not None]
     return Answer(
         NUMBER, QUESTION, _word(first), " ".join(told), (*found.values(), *lines, *([area] if area else ())),

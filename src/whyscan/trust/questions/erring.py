@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64
 
 from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference, apart
-from whyscan.stats.ranking import Ranking, gain, held_out, ranking
+from whyscan.stats.ranking import Ranking, gain, held_out, ranking, rarer
 from whyscan.trust import answer, judging, names, select, wording
 from whyscan.trust.answer import Finding, Word
 from whyscan.trust.every import range_of
@@ -42,7 +42,7 @@ class Erring:
         self.wrong: Bool[np.ndarray, " n"] = np.array([not told[name, scan].right for scan in scans], bool)
         self.confidence: Float64[np.ndarray, " n"] = np.array([told[name, scan].confidence for scan in scans])
         self.columns = columns
-        self.fewest = _rarer(self.wrong, self.groups)
+        self.fewest = rarer(self.wrong, self.groups)
         self.enough = self.fewest >= ERRORS.value
         self.apart, self.lines = self._apart()
         self.areas = self._areas()
@@ -73,7 +73,7 @@ class Erring:
         for metric, each in found.items():
             name = f"{self.name}: {names.said(metric)}, right less wrong"
             line = answer.finding(name, each, share=metric in names.SHARES, reason=wording.sides(each))
-            lines.append(line if _testable(each) else replace(line, p=None, reason=f"{line.reason}: not tested"))
+            lines.append(line if judging.testable(each) else replace(line, p=None, reason=f"{line.reason}: not tested"))
         return found, dict(zip(found, judging.corrected(lines), strict=True))
 
     def _areas(self) -> dict[str, tuple[Ranking, int]]:
@@ -86,7 +86,7 @@ class Erring:
         found: dict[str, tuple[Ranking, int]] = {}
         for title, metrics, on in ((_OPEN, OPEN, np.ones_like(known)), (_MASKED, MASKED, known)):
             wrong, groups = self.wrong[on], [group for group, some in zip(self.groups, on, strict=True) if some]
-            if _rarer(wrong, groups) < ERRORS.value:
+            if rarer(wrong, groups) < ERRORS.value:
                 continue
             n = len(set(groups))
             where = "" if title == _OPEN else ", where the tumour is known"
@@ -111,7 +111,7 @@ class Erring:
     def judged(self) -> dict[str, judging.Judged]:
         """By metric, what may be said of right beside wrong, by the corrected p-values: of those that were tested, or
         where none was, of all."""
-        tested = {metric: each for metric, each in self.apart.items() if _testable(each)} or self.apart
+        tested = {metric: each for metric, each in self.apart.items() if judging.testable(each)} or self.apart
         return {metric: judging.judge(each, self.lines[metric].corrected) for metric, each in tested.items()}
 
     @property
@@ -143,14 +143,18 @@ class Erring:
         return "no" if added.high < ADDED.value else "too few to tell"
 
     def evidence(self) -> list[Finding]:
-        lines = list(self.lines.values())
-        for title, (area, n) in self.areas.items():
-            signed = title.startswith("added")
-            lines.append(
-                Finding(f"{self.name}: AUROC for an error, {title}", answer.number(area.value), answer.number(area.low),
-                        answer.number(area.high), n, signed=signed, chance=None if signed else 0.5)
-            )  # fmt: skip
-        return lines
+        return [*self.lines.values(), *map(self._line, self.areas)]
+
+    def _line(self, title: str) -> Finding:
+        """One of the AUROCs as evidence."""
+        area, n = self.areas[title]
+        signed = title.startswith("added")
+        ends = answer.number(area.low), answer.number(area.high)
+        name = f"{self.name}: AUROC for an error, {title}"
+        return Finding(name, answer.number(area.value), *ends, n, signed=signed, chance=None if signed else GUESSING)
+
+    def _figure(self, title: str) -> str:
+        return wording.figure(self._line(title))
 
     def short(self) -> str:
         few = "there are too few scans to tell whether"
@@ -200,7 +204,7 @@ class Erring:
     def _few(self, best: str, few: Sequence[str]) -> str:
         """Why, for the metric that was measured on most scans; and of others, that were measured on fewer, where."""
         found = self.apart[best]
-        if judging.fewest(found) >= FEWEST.value:
+        if judging.testable(found):
             return wording.enough(found)
         text = (
             f"{found.n} independent groups of scans are right and {found.other} wrong, and a test needs "
@@ -218,38 +222,23 @@ class Erring:
                 f"There are too few to say whether a map predicts an error: of wrong and right predictions at least "
                 f"{ERRORS.value:.0f} groups each are asked, and of one there are {self.fewest}."
             )
-        alone, added = self._area("confidence alone"), self._area(f"added by {_OPEN}")
-        assert alone is not None
-        text = f"Confidence alone finds its errors with an AUROC of {_told(alone)}"
+        text = f"Confidence alone finds its errors with an AUROC of {self._figure('confidence alone')}"
+        added = self._area(f"added by {_OPEN}")
         if added is None:
             return f"{text}; what maps add was not measured."
-        if (maps := self._area(f"{_OPEN} alone")) is not None:
-            text += f", maps alone, without a mask, with {_told(maps)}"
+        if f"{_OPEN} alone" in self.areas:
+            text += f", maps alone, without a mask, with {self._figure(f'{_OPEN} alone')}"
         verb = {
             "yes": "maps add to it:",
             "no": "adding maps makes it worse:" if added.high < 0 else
             f"maps add next to nothing to it (surely less than {ADDED.value}):",
         }.get(self.predicts, "there are too few scans to tell whether maps add to it:")  # fmt: skip
-        text += f"; {verb} {_told(added, sign=True)}."
-        if (masked := self._area(f"{_MASKED} alone")) is not None:
-            n = self.areas[f"{_MASKED} alone"][1]
-            text += f" How well maps fit the known tumour finds them with {_told(masked)} ({wording.groups(n)})."
+        text += f"; {verb} {self._figure(f'added by {_OPEN}')}."
+        if (masked := f"{_MASKED} alone") in self.areas:
+            n = wording.groups(self.areas[masked][1])
+            text += f" How well maps fit the known tumour finds them with {self._figure(masked)} ({n})."
         return text
-
-
-def _told(area: Ranking, *, sign: bool = False) -> str:
-    ends = (fixed(end, 2, sign=sign) for end in (area.low, area.high))
-    return f"{fixed(area.value, 2, sign=sign)} [{', '.join(ends)}]"
-
-
-def _testable(found: Difference) -> bool:
-    return judging.fewest(found) >= FEWEST.value
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True))
-
-
-def _rarer(wrong: Bool[np.ndarray, " n"], groups: Sequence[str]) -> int:
-    """Groups of wrong predictions, or of right ones, whichever are fewer."""
-    return min(len({g for g, w in zip(groups, wrong, strict=True) if w == side}) for side in (True, False))

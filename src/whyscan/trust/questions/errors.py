@@ -77,7 +77,7 @@ def _effects(each: Sequence[Erring]) -> dict[str, Any] | None:
     for model in each:
         words = model.judged()
         for metric, found in model.apart.items():
-            if judging.fewest(found) < FEWEST.value:
+            if not judging.testable(found):
                 left += 1
                 continue
             spread = float(np.nanstd(model.columns[metric]))

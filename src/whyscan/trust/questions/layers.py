@@ -8,8 +8,8 @@ from typing import Any
 from whyscan.stats.differences import Difference
 from whyscan.trust import answer, judging, select, wording
 from whyscan.trust.answer import Answer, Finding, Word
-from whyscan.trust.names import SHARES, is_null, said
-from whyscan.trust.profile import ALL, WORDS, Profile, paired_on, profile
+from whyscan.trust.names import SHARES, is_null, said, the
+from whyscan.trust.profile import ALL, DEPTHS, Profile, paired_on, profile
 from whyscan.trust.table import Row
 
 NUMBER = 3
@@ -42,7 +42,10 @@ def layers(
     by_metric = profiles[str(first)].judged()
     sentences = [profiles[str(model)].sentence() for model in dict.fromkeys(shown)]
     evidence += profiles[str(first)].pairs()
-    parts = [(f"{first}: {said(metric)}, last layer against first", WORDS[word]) for metric, word in by_metric.items()]
+    parts = [
+        (f"{first}: {said(metric)}, last layer against first", judging.WORDS[word])
+        for metric, word in by_metric.items()
+    ]
     if len(set(shown)) > 1:
         lines, words, told = _between(profiles[str(first)], profiles[str(weak)])
         evidence, parts = [*evidence, *lines], [*parts, *words]
@@ -69,7 +72,7 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
     """The best model's layers of several depths against the weak one's of the same depth, on the same scans, by every
     metric; Holm over all of it."""
     tested: dict[tuple[str, str], Difference] = {}
-    for depth, where in _PLACES.items():
+    for depth, where in DEPTHS.items():
         for metric in ALL:
             ours, theirs = (each.values.get(metric, {}).get(each.at(depth), {}) for each in (best, weak))
             if ours.keys() & theirs.keys():
@@ -83,7 +86,7 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
     corrected = {of: line.corrected for of, line in zip(tested, lines, strict=True)}
     judged = {of: judging.judge(each, corrected[of]) for of, each in tested.items()}
     words = [
-        (f"{said(metric)} {where}, {best.model} against {weak.model}", WORDS[word])
+        (f"{said(metric)} {where}, {best.model} against {weak.model}", judging.WORDS[word])
         for (metric, where), word in judged.items()
     ]
     if not tested:
@@ -92,17 +95,12 @@ def _between(best: Profile, weak: Profile) -> tuple[list[Finding], list[tuple[st
     few = sum(word == "too few" for word in judged.values())
     more = f"; for {few} of {len(judged)} figures there are too few scans to tell" if few else ""
     if not sure:
-        told = f"{best.model} and {weak.model} are surely different in none of these, at none of {len(_PLACES)} depths"
+        told = f"{best.model} and {weak.model} are surely different in none of these, at none of {len(DEPTHS)} depths"
         return lines, words, f"{told}{more}."
     which = ", ".join(
-        f"the {said(of[0])} {of[1]} ({wording.difference(tested[of], corrected[of], share=of[0] in SHARES)})"
-        for of in sure
+        f"{the(of[0])} {of[1]} ({wording.difference(tested[of], corrected[of], share=of[0] in SHARES)})" for of in sure
     )
-    return lines, words, f"{best.model} and {weak.model} differ, of {len(_PLACES)} depths, in {which}{more}."
-
-
-_PLACES = {0.0: "of the first layer", 1 / 3: "a third down", 2 / 3: "two thirds down", 1.0: "of the last layer"}
-"""Where the models are laid side by side: of fifty layers each would be too many tests."""
+    return lines, words, f"{best.model} and {weak.model} differ, of {len(DEPTHS)} depths, in {which}{more}."
 
 
 def _figure(profiles: Sequence[Profile]) -> dict[str, Any]:

@@ -6,18 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from whyscan.render.numerals import fixed
 from whyscan.stats.differences import Difference
 from whyscan.trust import answer, judging, wording
 from whyscan.trust.answer import Finding
 
 ALL, RIGHT, WRONG = "on all scans", "where both are right", "where one of them errs"
-DIFFERENCE = f"difference {ALL}"
-"""How the line of evidence on all scans and methods begins."""
 MORE_WRONG = f"more {WRONG} than {RIGHT}"
 
 
 Method = tuple[str, Difference, Finding]
 """A method's title, its difference, and that as evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A map that knows nothing of a model: its title, its share in the tumour, and the best model's less that."""
+
+    title: str
+    share: Finding
+    found: Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +37,14 @@ class Looked:
         gap: the difference where one of them errs, less that where both are right.
         methods: by part, each method alone.
         sound: all methods together but those that fail, and which these are; None where none fails, or all do.
-        beyond: the best model less the map that knows nothing of a model and has most in the tumour, and which that is.
+        beyond: the best model beside the map that knows nothing of a model and has most in the tumour.
     """
 
     whole: Mapping[str, Difference]
     gap: Difference
     methods: Mapping[str, Sequence[Method]]
     sound: tuple[Difference, str] | None
-    beyond: tuple[Difference, str] | None = None
+    beyond: Beyond | None = None
 
     def evidence(self) -> list[Finding]:
         found = [
@@ -51,15 +59,15 @@ class Looked:
         if self.sound:
             found.append(answer.finding(f"difference without {self.sound[1]}", self.sound[0], share=True))
         if self.beyond:
-            found.append(answer.finding(f"the best model less {self.beyond[1]}", self.beyond[0], share=True))
+            found.append(answer.finding(f"the best model less {self.beyond.title}", self.beyond.found, share=True))
         found += [line for _, _, line in self.methods[ALL]]
         found += [replace(line, name=f"{line.name}, {RIGHT}") for _, _, line in self.methods[RIGHT]]
         return found
 
-    def sure(self, where: str) -> list[str]:
+    def sure(self, where: str) -> list[tuple[str, Difference]]:
         """The methods that differ by themselves, after the correction for their number."""
         return [
-            f"{title} {wording.size(each, share=True)}"
+            (title, each)
             for title, each, line in self.methods[where]
             if judging.judge(each, line.corrected) in ("more", "less")
         ]
@@ -72,7 +80,6 @@ def sentence(
     theirs: Finding,
     tests: Looked,
     chance: float | None,
-    nulls: Sequence[Finding],
 ) -> str:
     whole, right, wrong = (tests.whole[where] for where in (ALL, RIGHT, WRONG))
     methods = tests.methods[ALL]
@@ -83,11 +90,10 @@ def sentence(
     ]
     if chance is not None:
         told.append(f"An even spread would put {wording.percent(chance, 1)} there.")
-    if nulls and tests.beyond:
-        most = max(nulls, key=lambda line: line.value or 0.0)
+    if null := tests.beyond:
         told.append(
-            f"Of maps that know nothing of a model {tests.beyond[1]} puts most there: {wording.figure(most, 1)}; "
-            f"{best} {_than(tests.beyond[0])} that ({wording.points(tests.beyond[0])})."
+            f"Of maps that know nothing of a model {null.title} puts most there: {wording.figure(null.share, 1)}; "
+            f"{best} {_than(null.found)} that ({wording.points(null.found)})."
         )
     if right.n:
         told.append(f"Where both are right the difference is {wording.points(right)} ({wording.groups(right.n)}).")
@@ -98,7 +104,12 @@ def sentence(
     if right.n and wrong.n:
         told.append(f"The latter less the former: {wording.points(tests.gap)}.")
     if len(methods) > 1:
-        alone, both = (wording.listed(tests.sure(where) or ["none"]) for where in (ALL, RIGHT))
+        alone, both = (
+            wording.listed(
+                [f"{title} {wording.size(each, share=True)}" for title, each in tests.sure(where)] or ["none"]
+            )
+            for where in (ALL, RIGHT)
+        )
         told.append(f"By themselves these methods surely differ (Holm): {alone}; {RIGHT}: {both}.")
     if tests.sound:
         told.append(f"Without {tests.sound[1]}, which fail on a model, it is {wording.points(tests.sound[0])}.")
@@ -140,11 +151,12 @@ def _elsewhere(tests: Looked) -> Literal["elsewhere", "where it errs", "less", "
 
 def short(best: str, weak: str, tests: Looked) -> str:
     whole = tests.whole[ALL]
-    alone = wording.listed([text.partition(" points")[0] for text in tests.sure(ALL)] or ["none"])
+    sure = [f"{title} {fixed(100 * each.value, 1, sign=True)}" for title, each in tests.sure(ALL)]
+    alone = wording.listed(sure or ["none"])
     several = f"; by itself surely: {alone}" if len(tests.methods[ALL]) > 1 else ""
     by = f"({wording.size(whole, share=True)} of the maps' positive weight; {whole.n} groups{several})"
     of_all = judging.judge(whole)
-    null = f" {best} {_than(tests.beyond[0])} {tests.beyond[1]} there." if tests.beyond else ""
+    null = f" {best} {_than(tests.beyond.found)} {tests.beyond.title} there." if tests.beyond else ""
     if of_all == "too few":
         return f"There are too few scans to tell whether {best} looks at the tumour more than {weak} {by}.{null}"
     if of_all == "none":

@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from whyscan.stats.differences import Difference, apart, paired
 from whyscan.trust import answer, dotted, judging, names, select, wording
 from whyscan.trust.answer import Answer, Finding
 from whyscan.trust.every import range_of
 from whyscan.trust.names import AUC, ENERGY, ENERGY_CHANCE, POINTING, is_null
-from whyscan.trust.questions.looked import ALL, MORE_WRONG, RIGHT, WRONG, Looked, Method, sentence, short
+from whyscan.trust.questions.looked import ALL, MORE_WRONG, RIGHT, WRONG, Beyond, Looked, Method, sentence, short
 from whyscan.trust.select import Told
 from whyscan.trust.table import Row
 
@@ -37,7 +38,7 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None, failing: Coll
         return _unmeasured("There are not two models to compare.")
     told = select.predictions(rows)
     own = select.main_rows(rows)
-    pairs = select.matched(select.real(select.values(own, ENERGY)), best, weak)
+    pairs = _pairs(own, best, weak)
     if not pairs:
         return _unmeasured("No scan has a tumour mask on which both models' maps were measured.")
     right = {key[1]: told[best, key[1]].right and told[weak, key[1]].right for key in pairs}
@@ -55,23 +56,22 @@ def looks(rows: Sequence[Row], best: str | None, weak: str | None, failing: Coll
     )
     chance = _mean(select.values(own, ENERGY_CHANCE), best)
     ours, theirs = (_side(pairs, told, best, side) for side in (0, 1))
-    nulls = _nulls(own, told)
     found = [
         replace(ours, name=f"{best}: share of positive weight in the tumour", chance=chance),
         replace(theirs, name=f"{weak}: the same, on the same scans", chance=chance),
         *tests.evidence(),
         *_others(own, told, best, weak),
-        *nulls,
+        *_nulls(own, told),
     ]
     words = {where: judging.judge(each) for where, each in tests.whole.items()}
     return Answer(
         NUMBER,
         QUESTION,
         judging.YES[words[ALL]],
-        sentence(best, weak, ours, theirs, tests, chance, nulls),
+        sentence(best, weak, ours, theirs, tests, chance),
         tuple(found),
         (
-            *((where, _word(each)) for where, each in words.items()),
+            *((where, judging.WORDS[each]) for where, each in words.items()),
             (MORE_WRONG, judging.YES[judging.judge(tests.gap)]),
         ),
         (
@@ -89,40 +89,44 @@ def _unmeasured(why: str) -> Answer:
     return Answer(NUMBER, QUESTION, "not measured", f"Not measured: {why}")
 
 
-def _word(judged: str) -> str:
-    return {"more": "more", "less": "less", "none": "no difference", "too few": "too few to tell"}[judged]
-
-
 Pairs = Mapping[tuple[str, str], tuple[float, float]]
 """By (method, scan), the values of the best and of the weak model."""
 
 
-def _by_scan(pairs: Pairs) -> dict[str, list[tuple[float, float]]]:
+def difference(rows: Sequence[Row], best: str | None, weak: str | None) -> Difference | None:
+    """The best model less the weak one, all methods together; None where that was not measured."""
+    pairs = _pairs(select.main_rows(rows), best, weak)
+    return _test(pairs, select.predictions(rows), str(best)) if pairs else None
+
+
+def _pairs(own: Sequence[Row], best: str | None, weak: str | None) -> Pairs:
+    if not best or not weak or best == weak:
+        return {}
+    return select.matched(select.real(select.values(own, ENERGY)), best, weak)
+
+
+def _means(pairs: Pairs) -> tuple[list[str], Float64[np.ndarray, "n 2"]]:
+    """The scans, and of each the mean over the methods that both models have on it, for the one and the other."""
     of: dict[str, list[tuple[float, float]]] = {}
     for (_, scan), pair in pairs.items():
         of.setdefault(scan, []).append(pair)
-    return of
+    scans = sorted(of)
+    return scans, np.array([np.mean(of[scan], axis=0) for scan in scans]).reshape(-1, 2)
 
 
 def _test(pairs: Pairs, told: Mapping[Any, Told], model: str, metric: str = ENERGY) -> Difference:
-    """Each scan's mean over the methods that both models have on it."""
-    of = _by_scan(pairs)
-    scans = sorted(of)
-    means = [np.mean(of[scan], axis=0) for scan in scans]
-    table = np.array(means).reshape(-1, 2)
+    scans, means = _means(pairs)
     groups = [told[model, scan].group for scan in scans]
-    return paired(table[:, 0], table[:, 1], groups, within=range_of(metric))
+    return paired(means[:, 0], means[:, 1], groups, within=range_of(metric))
 
 
 def _gap(pairs: Pairs, right: Mapping[str, bool], told: Mapping[Any, Told], model: str) -> Difference:
     """The difference on scans that one of them gets wrong, less that on scans that both get right."""
-    of = _by_scan(pairs)
-    scans = sorted(of)
-    differences = np.array([np.mean([ours - theirs for ours, theirs in of[scan]]) for scan in scans])
+    scans, means = _means(pairs)
     least, most = range_of(ENERGY)
     ends = (least - most, most - least)
     sides = np.array([right[scan] for scan in scans], bool)
-    return apart(differences, sides, [told[model, scan].group for scan in scans], within=ends)
+    return apart(means[:, 0] - means[:, 1], sides, [told[model, scan].group for scan in scans], within=ends)
 
 
 def _sound(
@@ -136,29 +140,27 @@ def _sound(
     return _test(rest, told, model), wording.listed([names.title(method) for method in out])
 
 
-def _beyond(pairs: Pairs, own: Sequence[Row], told: Mapping[Any, Told], model: str) -> tuple[Difference, str] | None:
-    """The best model's maps less the one that knows nothing of it and has most in the tumour, and which that is."""
-    values = select.values(own, ENERGY)
-    of = _by_scan(pairs)
+def _beyond(pairs: Pairs, own: Sequence[Row], told: Mapping[Any, Told], model: str) -> Beyond | None:
+    """The best model's maps beside the one that knows nothing of it and has most in the tumour, on the same scans."""
+    scans, means = _means(pairs)
+    ours = dict(zip(scans, means[:, 0], strict=True))
     nulls: dict[str, dict[str, float]] = {}
-    for (name, method, scan), value in values.items():
-        if name == model and is_null(method) and scan in of:
+    for (name, method, scan), value in select.values(own, ENERGY).items():
+        if name == model and is_null(method) and scan in ours:
             nulls.setdefault(method, {})[scan] = value
     if not nulls:
         return None
     most = max(nulls, key=lambda method: float(np.mean(list(nulls[method].values()))))
-    scans = sorted(nulls[most])
-    ours = np.array([np.mean([pair[0] for pair in of[scan]]) for scan in scans])
-    theirs = np.array([nulls[most][scan] for scan in scans])
-    found = paired(ours, theirs, [told[model, scan].group for scan in scans], within=range_of(ENERGY))
-    return found, names.title(most)
+    known = sorted(nulls[most])
+    theirs, groups = np.array([nulls[most][scan] for scan in known]), [told[model, scan].group for scan in known]
+    found = paired(np.array([ours[scan] for scan in known]), theirs, groups, within=range_of(ENERGY))
+    return Beyond(names.title(most), answer.mean("", theirs, groups, within=range_of(ENERGY), share=True), found)
 
 
 def _side(pairs: Pairs, told: Mapping[Any, Told], model: str, side: int) -> Finding:
-    of = _by_scan(pairs)
-    means = np.array([np.mean([pair[side] for pair in each]) for each in of.values()])
-    groups = [told[model, scan].group for scan in of]
-    return answer.mean("", means, groups, within=(0.0, 1.0), share=True)
+    scans, means = _means(pairs)
+    groups = [told[model, scan].group for scan in scans]
+    return answer.mean("", means[:, side], groups, within=(0.0, 1.0), share=True)
 
 
 def _mean(found: Mapping[select.Key, float], model: str) -> float | None:
