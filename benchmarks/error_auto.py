@@ -47,7 +47,7 @@ def _run(scan: Judged, score: str, seed: int) -> tuple[dict[str, Fitted], int]:
         used = max(used, len(coalitions))
         return scan.scores(coalitions, score)
 
-    return estimate_until_settled(METHODS, plan, scored), used
+    return estimate_until_settled(METHODS, plan, scored, scan.link(score)), used
 
 
 def _held(runs: list[Fitted], true: np.ndarray) -> Row:

@@ -73,14 +73,14 @@ def _peer(name: str, peer: Peer, scan: Judged, truth: Truth) -> Iterator[Row]:
 
 
 def _ours(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:
-    scored = partial(scan.scores, score=score)
+    scored, link = partial(scan.scores, score=score), scan.link(score)
     for name, (estimator, groups) in OURS.items():
         for group, n, seed in product(groups, BUDGETS, SEEDS):
             methods = {family: METHODS[family] for family in group}
             plan = drawn(methods, scan.players, n, seed, estimator)
             scored(plan.coalitions)  # judged before the clock starts
             start = time.process_time()
-            found = estimate(methods, plan, scored, estimator)
+            found = estimate(methods, plan, scored, estimator, link)
             seconds = time.process_time() - start
             for family, fitted in found.items():
                 about = {"score": score, "family": family, "estimator": name, "n": n, "seed": seed}
@@ -89,10 +89,10 @@ def _ours(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:
 
 
 def _owen(scan: Judged, truth: Truth, score: str) -> Iterator[Row]:
-    scored = partial(scan.scores, score=score)
+    scored, link = partial(scan.scores, score=score), scan.link(score)
     for n in BUDGETS:
         for seed in SEEDS:
-            found = owen_values(scored, scan.tree, n, seed)
+            found = owen_values(scored, scan.tree, n, seed, link=link)
             about = {"score": score, "family": "owen", "estimator": "whyscan", "n": n, "seed": seed}
             for row in _rows(Fitted(found.values, found.intervals), truth["owen"]):
                 yield {**about, **row, "exact": found.complete}

@@ -14,6 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.explain.games.emulator import Emulator, emulate
 from whyscan.explain.games.hierarchy import Merges, hierarchy
 from whyscan.explain.games.lime import LIME, kernel, lime_weights
+from whyscan.explain.games.link import Link, of_probabilities
 from whyscan.explain.games.measure import Estimand, by_size, shapley
 from whyscan.explain.games.owen import evaluations_needed, owen_values
 from whyscan.explain.games.perturb import Game, Memory, game, play
@@ -55,10 +56,19 @@ class Judged:
     def players(self) -> int:
         return self.board.players
 
+    def answers(self, coalitions: np.ndarray) -> np.ndarray:
+        """(m, s) -> (m, k) logits."""
+        return play(self.predict, self.board, np.asarray(coalitions, bool), memory=self.memory)
+
     def scores(self, coalitions: np.ndarray, score: str) -> np.ndarray:
         """(m, s) -> (m, t), for all classes."""
-        logits = play(self.predict, self.board, np.asarray(coalitions, bool), memory=self.memory).astype(float)
+        logits = self.answers(coalitions).astype(float)
         return softmax(logits) if score == "probability" else logits
+
+    def link(self, score: str) -> Link | None:
+        """What whyscan is told of how the scores come about."""
+        classes = len(next(iter(self.memory.values())))
+        return of_probabilities(self.answers, np.eye(classes, dtype=np.float32)) if score == "probability" else None
 
 
 def choose(splits: Path, count: int) -> list[dict[str, str]]:

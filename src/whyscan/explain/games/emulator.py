@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -19,6 +20,8 @@ from scipy.optimize import minimize
 from scipy.stats import t as student
 
 from whyscan.explain.games.measure import Estimand
+
+What = TypeVar("What", contravariant=True)
 
 _ROWS = 300  # for learning the kernel: its cost grows with the cube
 _BEGIN = 100  # for the first guess
@@ -41,7 +44,7 @@ class Emulator:
         inverse: (n, n) of the kernel matrix with noise.
         coefficients: (n, t) of the kernel at the judged coalitions.
         mean: (t,) of f.
-        scale: (t,) the variance, estimated from rows that the rates were not learned from.
+        judges: (n,) rows that the rates were not learned from.
     """
 
     coalitions: Bool[np.ndarray, "n s"]
@@ -49,15 +52,31 @@ class Emulator:
     inverse: Float64[np.ndarray, "n n"]
     coefficients: Float64[np.ndarray, "n t"]
     mean: Float64[np.ndarray, " t"]
-    scale: Float64[np.ndarray, " t"]
+    judges: Bool[np.ndarray, " n"]
 
-    def integrate(self, estimand: Estimand) -> tuple[Float64[np.ndarray, "t s"], Float64[np.ndarray, "s s"]]:
+    def integrate(self, estimand: Estimand) -> tuple[Float64[np.ndarray, "t s"], Float64[np.ndarray, "t s s"]]:
+        """Mean and covariance of every target's functionals."""
+        means, known = self.moments(estimand)
+        return means, self.scale[:, None, None] * known
+
+    def moments(self, estimand: Estimand) -> tuple[Float64[np.ndarray, "t s"], Float64[np.ndarray, "s s"]]:
         """Mean of the functionals, and their covariance for a scale of 1.
 
         (A constant has none: each sums to 0 over all coalitions.)
         """
         seen = estimand.embed(self.coalitions, self.differing)
         return self.coefficients.T @ seen, estimand.covariance(self.differing) - seen.T @ self.inverse @ seen
+
+    @property
+    def missed(self) -> Float64[np.ndarray, "n t"]:
+        """What is missed of each row where it is foretold from all others (Rasmussen and Williams, equation 5.12)."""
+        return np.asarray(self.coefficients / np.diag(self.inverse)[:, None])
+
+    @property
+    def scale(self) -> Float64[np.ndarray, " t"]:
+        """(t,) the variance: by how much more the judges' rows are missed than a scale of 1 lets expect."""
+        expected = 1 / np.diag(self.inverse)[self.judges, None]
+        return np.asarray((self.missed[self.judges] ** 2 / expected).mean(0))
 
     def predict(self, coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
         """The scores that it expects of coalitions."""
@@ -88,8 +107,20 @@ class Belief:
         return np.sqrt(np.maximum(np.diag(self.covariance), 0))
 
 
+class Learned(Protocol[What]):
+    """What learned the game from rows, and integrates what is asked of it."""
+
+    @property
+    def coalitions(self) -> Bool[np.ndarray, "n s"]: ...
+
+    def integrate(self, what: What, /) -> tuple[Float64[np.ndarray, "t s"], Float64[np.ndarray, "t s s"]]: ...
+
+
 def emulate(
-    coalitions: Bool[np.ndarray, "n s"], scores: Float64[np.ndarray, "n t"], pairs: Int64[np.ndarray, " n"]
+    coalitions: Bool[np.ndarray, "n s"],
+    scores: Float64[np.ndarray, "n t"],
+    pairs: Int64[np.ndarray, " n"],
+    teachers: slice = slice(None),
 ) -> tuple[Emulator, Emulator]:
     """Two emulators of the scores of all targets, whose rates were learned from one half of the pairs each.
 
@@ -102,34 +133,35 @@ def emulate(
 
     Args:
         pairs: rows of one antithetic pair have the same number, and stay together; there are even and odd numbers.
+        teachers: the columns of the scores that the rates are learned from.
     """
     middle, spread = scores.mean(0), scores.std(0)
     moves = spread > 1e-12 * np.maximum(np.abs(scores).max(0), 1e-300)
     y = np.where(moves, (scores - middle) / np.where(moves, spread, 1), 0)
-    teach = moves & (spread >= _TEACHES * spread.max())
+    taught = y[:, teachers][:, (moves & (spread >= _TEACHES * spread[teachers].max()))[teachers]]
     half = pairs % 2 == 0
 
     def learned_from(rows: Bool[np.ndarray, " n"]) -> Emulator:
         few = np.flatnonzero(rows)[:_ROWS]
-        rates, noise = _learn(coalitions[few], y[few][:, teach])
-        inverse, mean, coefficients, scale = _condition(coalitions, y, rates, noise, ~rows)
+        rates, noise = _learn(coalitions[few], taught[few])
+        inverse, mean, coefficients = _condition(coalitions, y, rates, noise)
         return Emulator(
-            coalitions, np.exp(-rates), inverse, coefficients * spread, middle + spread * mean, scale * spread**2
+            coalitions, np.exp(-rates), inverse, coefficients * spread, middle + spread * mean, judges=~rows
         )
 
     return learned_from(half), learned_from(~half)
 
 
-def believe(emulators: Sequence[Emulator], estimand: Estimand) -> list[Belief]:
-    """Each target's functionals by all emulators: the mean of their means; their variance and their disagreement."""
-    parts = [emulator.integrate(estimand) for emulator in emulators]
+def believe(learned: Sequence[Learned[What]], what: What) -> list[Belief]:
+    """Each target's functionals by all who learned: the mean of their means; their variance and their disagreement."""
+    parts = [each.integrate(what) for each in learned]
     means = np.array([mean for mean, _ in parts])
-    freedom = max(len(emulators[0].coalitions) // 4, 1)
+    freedom = max(len(learned[0].coalitions) // 4, 1)
     beliefs = []
     for target in range(means.shape[1]):
         mean = means[:, target].mean(0)
         apart = means[:, target] - mean
-        inner = [one.scale[target] * known for one, (_, known) in zip(emulators, parts, strict=True)]
+        inner = [covariance[target] for _, covariance in parts]
         covariance = np.mean(inner, 0) + apart.T @ apart / max(len(parts) - 1, 1)
         beliefs.append(Belief(mean, (covariance + covariance.T) / 2, freedom))
     return beliefs
@@ -208,17 +240,12 @@ def _loss(parameters: np.ndarray, signs: np.ndarray, y: np.ndarray) -> tuple[flo
 
 
 def _condition(
-    coalitions: np.ndarray, y: np.ndarray, rates: np.ndarray, noise: float, judges: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The process given all rows (inverse, mean, coefficients), and its scale.
-
-    The scale is that of the leave-one-out errors of those rows that are `judges`.
-    """
+    coalitions: np.ndarray, y: np.ndarray, rates: np.ndarray, noise: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The process given all rows: the inverse of its covariance, its mean and its coefficients."""
     matrix = _kernel(coalitions, coalitions, rates)
     matrix[np.diag_indices_from(matrix)] += noise
     inverse, _ = _inverse(matrix)
     ones = inverse.sum(1)
     mean = ones @ y / ones.sum()
-    coefficients = inverse @ (y - mean)
-    errors = coefficients**2 / np.diag(inverse)[:, None]  # leave-one-out error squared over its variance
-    return inverse, mean, coefficients, errors[judges].mean(0)
+    return inverse, mean, inverse @ (y - mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from whyscan.explain.games.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.games.emulator import Belief, believe, emulate
+from whyscan.explain.games.link import SAMPLE, Link, Sample, Sampled, learn
 from whyscan.explain.games.measure import Estimand
 from whyscan.explain.games.sampling import Plan, Sizes, draw, log_binomial
 from whyscan.one_core import one_core
@@ -81,14 +83,28 @@ def drawn(methods: Mapping[str, Linear], players: int, samples: int, seed: int, 
     return draw(players, measures, samples, seed)
 
 
-def estimate(methods: Mapping[str, Linear], plan: Plan, scored: Scored, estimator: Estimator) -> dict[str, Fitted]:
-    """Every method's weights from all coalitions of the plan."""
+def estimate(
+    methods: Mapping[str, Linear],
+    plan: Plan,
+    scored: Scored,
+    estimator: Estimator,
+    link: Link | None = None,
+    sample: Sample | None = None,
+) -> dict[str, Fitted]:
+    """Every method's weights from all coalitions of the plan.
+
+    Args:
+        link: for quadrature, what the scores are a known function of.
+        sample: as `sampled` makes it, where it is made for several calls.
+    """
     scores = scored(plan.coalitions)
     if plan.complete or estimator == "regression" or not FEW <= len(scores) <= MANY:
         return {name: _regressed(method, plan, scores) for name, method in methods.items()}
     players = plan.coalitions.shape[1]
     estimands = {name: method.estimand(players) for name, method in methods.items()}
-    return quadrature(estimands, plan.coalitions, scores, plan.pairs)
+    if link is None:
+        return quadrature(estimands, plan.coalitions, scores, plan.pairs)
+    return quadrature(estimands, plan.coalitions, scores, plan.pairs, link, sample or sampled(methods, players))
 
 
 @one_core()
@@ -97,31 +113,56 @@ def quadrature(
     coalitions: Bool[np.ndarray, "m s"],
     scores: Float64[np.ndarray, "m t"],
     pairs: Int64[np.ndarray, " m"],
+    link: Link | None = None,
+    sample: Sample | None = None,
 ) -> dict[str, Fitted]:
     """Every estimand, for every target, of what two emulators learned from the coalitions.
 
     Args:
         coalitions: everybody and nobody among them.
         pairs: what belongs together has the same number; see `emulate`.
+        link: what the scores are a known function of; then the emulators learn that, and a sample is needed.
     """
-    emulators = emulate(coalitions, scores, pairs)
+    believed: Callable[[str], list[Belief]]
+    if link is None or sample is None:
+        emulators = emulate(coalitions, scores, pairs)
+        believed = lambda name: believe(emulators, estimands[name])  # noqa: E731
+    else:
+        linked = learn(link, coalitions, scores, pairs, sample)
+        believed = lambda name: believe(linked, Sampled(estimands[name], sample.integrals[name]))  # noqa: E731
     ends = scores[coalitions.all(1).argmax()] - scores[(~coalitions).all(1).argmax()]
     found = {}
     for name, estimand in estimands.items():
-        beliefs = believe(emulators, estimand)
+        beliefs = believed(name)
         if estimand.adds_up:
             beliefs = [_adding_up(belief, float(end)) for belief, end in zip(beliefs, ends, strict=True)]
         found[name] = _believed(beliefs)
     return found
 
 
-def estimate_until_settled(methods: Mapping[str, Linear], plan: Plan, scored: Scored) -> dict[str, Fitted]:
+@one_core()
+def sampled(methods: Mapping[str, Linear], players: int) -> Sample:
+    """Coalitions drawn as the methods weigh them, and the methods' own regressions as sums over them."""
+    plan = drawn(methods, players, SAMPLE, 0, "regression")
+
+    def integral(method: Linear, values: Float64[np.ndarray, "m t"]) -> tuple[np.ndarray, np.ndarray]:
+        fitted = method.regress(plan, values)
+        assert fitted.intervals is not None  # many times as many coalitions as players
+        return fitted.weights, (np.ptp(fitted.intervals, axis=-1) / 2 / 1.96) ** 2
+
+    return Sample(plan.coalitions, {name: partial(integral, method) for name, method in methods.items()})
+
+
+def estimate_until_settled(
+    methods: Mapping[str, Linear], plan: Plan, scored: Scored, link: Link | None = None
+) -> dict[str, Fitted]:
     """As `estimate`, from as many coalitions of the plan as it takes for every target of every method to settle."""
     if plan.complete:
         return estimate(methods, plan, scored, "regression")
     found: dict[str, Fitted] = {}
+    sample = None if link is None else sampled(methods, plan.coalitions.shape[1])
     for stop in stops(len(plan.coalitions)):
-        found = estimate(methods, plan.first(stop), scored, "quadrature")
+        found = estimate(methods, plan.first(stop), scored, "quadrature", link, sample)
         if all(fitted.settled for fitted in found.values()):
             break
     return found

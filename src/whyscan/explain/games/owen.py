@@ -14,11 +14,12 @@ from whyscan.errors import BadInput
 from whyscan.explain.games.branches import Branches, Value
 from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrature, stops
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
+from whyscan.explain.games.link import SAMPLE, Link, Sample, of_probabilities
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.perturb import play, remembered
 from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
 from whyscan.explain.targets import Targets, check, facts, resolve, scored
-from whyscan.models.classifier import Classifier
+from whyscan.models.classifier import Classifier, Scores
 from whyscan.models.compiled import appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
@@ -58,7 +59,15 @@ def evaluations_needed(tree: Merges) -> int:
     return 2 + 2 * sum(1 << int(depth) for depth in depths(tree)[len(tree) + 1 :])
 
 
-def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0, *, until_settled: bool = False) -> OwenValues:
+def owen_values(
+    value: Value,
+    tree: Merges,
+    budget: int,
+    seed: int = 0,
+    *,
+    until_settled: bool = False,
+    link: Link | None = None,
+) -> OwenValues:
     """Owen values of the nested coalition structure of a binary tree, exact if the budget allows.
 
     A branch's value is its mean gain over its contexts: each branch that was split off above it is there or not, with
@@ -78,6 +87,7 @@ def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0, *, until
         budget: the most evaluations, 2 or more.
         seed: of the order in which contexts are drawn.
         until_settled: stop as soon as the strongest superpixels of every target have settled.
+        link: what the scores are a known function of.
 
     Raises:
         BadInput: a budget below 2.
@@ -92,16 +102,17 @@ def owen_values(value: Value, tree: Merges, budget: int, seed: int = 0, *, until
     if budget >= needed and not until_settled:
         known.ask([n for n, branch in enumerate(known.branches) for _ in range(branch.contexts)])
         return _found(known)
+    sample = None if link is None else Nested(tree).sample(max(SAMPLE // (2 * count), 2))
     for stop in stops(min(budget, needed)) if until_settled else (budget,):
         known.grow(stop)
-        found = _found(known)
+        found = _found(known, link, sample)
         if found.settled:
             break
     return found
 
 
-def _found(known: Branches) -> OwenValues:
-    fitted = _fitted(known)
+def _found(known: Branches, link: Link | None = None, sample: Sample | None = None) -> OwenValues:
+    fitted = _fitted(known, link, sample)
     closed = [n for n, branch in enumerate(known.branches) if not branch.found]
     stuck = known.belongs[known.count :][closed].any(0)
     sizes = np.abs(fitted.weights)
@@ -117,9 +128,10 @@ def _found(known: Branches) -> OwenValues:
     )
 
 
-def _fitted(known: Branches) -> Fitted:
+def _fitted(known: Branches, link: Link | None, sample: Sample | None) -> Fitted:
     if FEW <= known.used <= MANY and not known.complete:
-        return quadrature({"owen": Nested(known.tree)}, known.coalitions, known.scores, known.pairs)["owen"]
+        nested = {"owen": Nested(known.tree)}
+        return quadrature(nested, known.coalitions, known.scores, known.pairs, link, sample)["owen"]
     values, halves = known.nodes()[: known.count].T, known.half_widths()
     found = Fitted(values, None if halves is None else np.stack([values - halves, values + halves], -1))
     return replace(found, measured={AGREEMENT: (1.0,) * len(values)}) if known.complete else found
@@ -162,12 +174,16 @@ class Owen:
         names, rows = resolve(classifier, targets, answer, scan.label)
         memory = remembered(probe, judge.said)
 
-        def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+        def answers(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
             logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch)
             progress("perturbed scans", len(memory), shared.most)
-            return scored(logits, rows, shared.score)
+            return logits
 
-        found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto")
+        def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+            return scored(answers(coalitions), rows, shared.score)
+
+        link = of_probabilities(answers, rows) if shared.score == "probability" else None
+        found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto", link=link)
         probed = value(probe)
         moves = np.ptp(probed, axis=0) > _MOVES
         return Attribution(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from whyscan.explain.games.hierarchy import Merges
+from whyscan.explain.games.hierarchy import Merges, members
+from whyscan.explain.games.link import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,25 @@ class Nested:
         flipped = self._products(differing[:, None])
         variance = self._contexts((1 + flipped) / 2) * 2 * (1 - flipped)
         return np.diag(variance[: len(differing), 0])
+
+    def sample(self, draws: int, seed: int = 0) -> Sample:
+        """Contexts drawn at random, for games that have no closed form: with and without the player in each."""
+        count = len(self.tree) + 1
+        random = np.random.default_rng(seed)
+        there = np.zeros((draws, count, count), bool)  # each player's contexts
+        nodes = members(self.tree)
+        for left, right in self.tree:
+            for node, other in ((left, right), (right, left)):
+                joins = random.random((draws, 1, 1)) < 0.5
+                there |= joins & nodes[node][:, None] & nodes[other][None, :]
+        without = there.reshape(-1, count)
+        joined = (there | np.eye(count, dtype=bool)).reshape(-1, count)
+
+        def integral(values: Float64[np.ndarray, "m t"]) -> tuple[np.ndarray, np.ndarray]:
+            gains = (values[len(without) :] - values[: len(without)]).reshape(draws, count, -1)
+            return gains.mean(0).T, gains.var(0, ddof=1).T / draws
+
+        return Sample(np.concatenate([without, joined]), {"owen": integral})
 
     def _products(self, factors: Float64[np.ndarray, "s n"]) -> Float64[np.ndarray, "2s-1 n"]:
         """Of each node's players' factors."""

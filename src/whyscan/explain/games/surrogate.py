@@ -14,10 +14,11 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.games.fills import Fill, check_fill
+from whyscan.explain.games.link import of_probabilities
 from whyscan.explain.games.perturb import Game, game, play, remembered
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve, scored
-from whyscan.models.classifier import Classifier
+from whyscan.models.classifier import Classifier, Scores
 from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
@@ -133,14 +134,17 @@ def explain_by_play(
     names, rows = resolve(classifier, targets, answer, scan.label)
     memory = remembered(probe, judge.said)
 
-    def judged(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
-        logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
-        return scored(logits, rows, shared.score)
+    def answers(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
+        return play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
 
+    def judged(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+        return scored(answers(coalitions), rows, shared.score)
+
+    link = of_probabilities(answers, rows) if shared.score == "probability" else None
     if shared.samples == "auto":
-        found = estimate_until_settled(methods, plan, judged)
+        found = estimate_until_settled(methods, plan, judged, link)
     else:
-        found = estimate(methods, plan, judged, shared.estimator)
+        found = estimate(methods, plan, judged, shared.estimator, link)
     scores = judged(plan.coalitions[: len(memory)])
     ends = end_scores(*scores[:2])
     common = {
