@@ -165,12 +165,20 @@ def _shap(
 def _at_the_same_error(
     job: Job, setting: Setting, ours: list[Engine], method: type[LIME] | type[SHAP], theirs: str
 ) -> Job:
-    """The job with whyscan also at as few evaluations as give the peer's error; what these are is known for 1,000."""
-    if setting.samples != 1000:
-        return job
-    few = [_ours(setting, engine, method, SAME_ERROR[method.__name__], "the same error") for engine in ours]
+    """The job with whyscan also at as few evaluations as give the peer's error.
+
+    What these are is known for 1,000. Of fewer, both are cut alike: an evaluation costs what it costs, and what whyscan
+    spends once a scan counts for more.
+    """
+    share = setting.samples / 1000
+    few = [
+        _ours(setting, engine, method, round(SAME_ERROR[method.__name__] * share), "the same error") for engine in ours
+    ]
     claims = [*job.claims, *(Claim(each.name, theirs, 10.0) for each in few)]
-    return dataclasses.replace(job, contestants=[*job.contestants, *few], claims=claims)
+    cut = (
+        [] if share == 1 else [f"The same error: {share:g} of the evaluations that it takes, and of the peer's 1,000."]
+    )
+    return dataclasses.replace(job, contestants=[*job.contestants, *few], claims=claims, notes=[*job.notes, *cut])
 
 
 def _together(setting: Setting, ours: list[Engine]) -> Job:
