@@ -70,12 +70,15 @@ def write_volumes(
     empty: Mapping[str, Sequence[Mapping[str, str]]],
     out: Path,
     progress: Progress = quiet,
+    *,
+    draw: bool = True,
 ) -> list[dict[str, Any]]:
     """For each volume of which several slices were explained its document and its montages.
 
     Args:
         written: for each volume's name what was written of its slices: {method: NPZ}.
         empty: for each the slices that were left out: {"source", "reason"}.
+        draw: whether to write the montages, too.
 
     Returns:
         {"name", "predicted", "mean", "sentence", "empty", "files"} of each.
@@ -84,13 +87,13 @@ def write_volumes(
     found = []
     for number, (name, entries) in enumerate(several.items()):
         progress("drawing montages", number, len(several))
-        found.append(_write(name, entries, list(empty.get(name, ())), out))
+        found.append(_write(name, entries, list(empty.get(name, ())), out, draw))
     progress("drawing montages", len(several), len(several))
     return found
 
 
 def _write(
-    name: str, entries: Sequence[Mapping[str, str]], empty: Sequence[Mapping[str, str]], out: Path
+    name: str, entries: Sequence[Mapping[str, str]], empty: Sequence[Mapping[str, str]], out: Path, draw: bool
 ) -> dict[str, Any]:
     taken: set[str] = set()
     left = "1 slice" if len(empty) == 1 else f"{len(empty)} slices"
@@ -101,7 +104,7 @@ def _write(
         slices = [load_all(Path(entry[method]))[-1] for entry in entries]  # of many layers, the deepest
         document = document or summarise_volume(slices).as_record() | {"sentence": summarise_volume(slices).sentence()}
         taken.clear()
-        for target in dict.fromkeys(target for each in slices for target in each.targets):
+        for target in dict.fromkeys(target for each in slices for target in each.targets) if draw else ():
             path = out / f"{name}.{method}.{_part(target, taken)}.montage.png"
             files.write_bytes(path, montage(slices, target, notes=notes))
             pictures.append(str(path))
