@@ -10,6 +10,7 @@ from torch import nn
 from whyscan.data.scan import Scan, content_hash
 from whyscan.errors import BadInput, BadModel
 from whyscan.explain.explain import explain
+from whyscan.explain.games.segments import Superpixels
 from whyscan.models.classifier import Classifier, Network
 from whyscan.models.load import load
 
@@ -38,6 +39,43 @@ def test_probabilities_are_noticed_and_can_be_meant(last: nn.Module, outputs: in
         opened(module, classes)
     meant = opened(module, classes, scores="probability")
     np.testing.assert_allclose(meant.predict(PIXELS), opened(bare, classes).predict(PIXELS), atol=1e-6)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_logits_that_are_called_probabilities_are_refused(outputs: int) -> None:
+    bare = logits(outputs)
+    with torch.no_grad():
+        bare[0].bias += 3 - 6 * (torch.arange(outputs) % 2)
+    with pytest.raises(BadModel, match=r"look like logits.*scores=\"logit\""):
+        opened(bare, max(outputs, 2), scores="probability")
+
+
+def test_probabilities_that_do_not_exclude_each_other_are_refused() -> None:
+    with pytest.raises(BadModel, match=r"add up to .* not 1"):
+        opened(nn.Sequential(*logits(3), nn.Sigmoid()), scores="probability")
+
+
+class Rising(nn.Module):
+    """Probabilities for any even grey; for other scans the first column leaves [0, 1]."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.inner, self.outputs = logits(outputs), outputs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        likely = self.inner(x).softmax(1) if self.outputs > 1 else self.inner(x).sigmoid()
+        return likely + 9 * x.var((1, 2, 3))[:, None] * torch.linspace(1, -1, 2)[: self.outputs]
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("method", ["", "gradcam", "saliency", "lime"])
+def test_what_the_probe_does_not_show_is_refused_at_the_scan(outputs: int, method: str) -> None:
+    classifier = opened(Rising(outputs), 2, scores="probability")
+    pixels = (PIXELS[0, :1] > 0.5).astype(np.float32)
+    scan = Scan(pixels, content_hash(pixels))
+    cut = Superpixels("grid", 4) if method == "lime" else None
+    with pytest.raises(BadModel, match=r"the module answered with .* look like logits"):
+        explain(classifier, scan, method, superpixels=cut) if method else classifier.predict(scan)
 
 
 def test_the_logarithm_is_differentiable() -> None:

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Integer
 
+from whyscan.checks import at_least
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.cams.gradcam import Recipe
+from whyscan.explain.door import admit
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.games.surrogate import Labels, Surrogate, explain_by_play
@@ -46,7 +48,7 @@ def explain(
 
     Args:
         method: a name of `METHODS`, or a method with its settings: `LIME(Perturbation(...), kernel_width=0.5)`.
-        targets: "all", "predicted", "true", a class, a contrast "a-b", or several of these.
+        targets: "all", "predicted", "true", a class (or its number from 0), a contrast "a-b", or several of these.
         layer: for methods that look at one; the method's own where left out: "last" for Grad-CAM, "final" for others.
         seed: of all that is drawn.
         samples, superpixels, fill, score, engine: for methods that have them; see `Perturbation` and the method's own
@@ -54,7 +56,7 @@ def explain(
         recipe: for Grad-CAM: "logit", or "softmax-guided", a notebook recipe that is offered to be understood.
 
     Raises:
-        BadInput: no such method, or an option that it does not have.
+        BadInput: no such method, an option that it does not have, or something that is no classifier or no scan.
         BadTarget, BadScan, BadModel: see their messages.
     """
     name = method if isinstance(method, str) else registered(method)
@@ -90,6 +92,8 @@ def explain_many(
         layer, seed, samples, superpixels, fill, score, engine, recipe: as for `explain`; each goes where it fits, also
             to methods with settings.
     """
+    admit(classifier, scan)
+    at_least(0, seed=seed)
     check(classifier, targets, scan.label)
     asked = methods if isinstance(methods, Mapping) else _by_name([methods] if isinstance(methods, str) else methods)
     options = {
@@ -176,7 +180,13 @@ def _made(method: str | Explainer) -> Any:
     """A method with its settings."""
     if isinstance(method, type):
         raise BadInput(f"the class {method.__name__}", "a method with its settings", f"pass {method.__name__}()")
-    return find_method(method).explainer() if isinstance(method, str) else method
+    if isinstance(method, str):
+        return find_method(method).explainer()
+    if not callable(method):
+        raise BadInput(
+            f"method {method!r}", "a method's name, or a method with its settings", "for several: explain_many"
+        )
+    return method
 
 
 def _options(explainer: Any) -> Set[str]:
@@ -217,6 +227,7 @@ def explain_layers(
         BadInput: the method looks at no layers.
         BadTarget: a layer or target does not exist; the nearest names are suggested.
     """
+    admit(classifier, scan)
     options = {} if recipe is None else {"recipe": recipe}
     (explainer,) = configure({"method": method}, options).values()
     (found,) = layers_of(classifier, [scan], targets, layers=layers, method=explainer, progress=progress)

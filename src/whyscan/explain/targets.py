@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ from whyscan.models.classifier import Classifier, Layer, softmax
 from whyscan.records.attribution import Score
 from whyscan.records.geometry import Geometry
 
-Targets = str | Sequence[str]
-""""all", "predicted", "true", a class (or an unmistakable beginning), a contrast "a-b", or several of those."""
+Target = str | int
+""""all", "predicted", "true", a class (or an unmistakable beginning, or its number from 0), or a contrast "a-b"."""
+Targets = Target | Sequence[Target]
 
 
 def resolve(
@@ -30,12 +32,42 @@ def resolve(
         BadTarget: none, not a class, or "true" for a scan whose label is unknown.
     """
     names: list[str] = []
-    for each in [targets] if isinstance(targets, str) else targets:
+    for each in _one_by_one(classifier, targets):
         names += _names(classifier, each, logits, label)
     unique = tuple(dict.fromkeys(names))
     if not unique:
         raise BadTarget("no target was given", '"all", "predicted", "true" or names of classes', "name one")
     return unique, np.stack([classifier.target(name) for name in unique])
+
+
+def _one_by_one(classifier: Classifier, targets: Any) -> list[str]:
+    """Each as a text; of a number, which other libraries go by, the class's name."""
+    try:
+        several = [targets] if isinstance(targets, str) or _number(targets) is not None else list(targets)
+    except TypeError:
+        several = [targets]
+    return [_text(classifier, each) for each in several]
+
+
+def _number(target: Any) -> int | None:
+    """A whole number, also numpy's or torch's; but True and False are none."""
+    try:
+        return None if isinstance(target, bool) else operator.index(target)
+    except TypeError:
+        return None
+
+
+def _text(classifier: Classifier, target: Any) -> str:
+    classes, number = classifier.classes, _number(target)
+    if number is not None and not 0 <= number < len(classes):
+        numbered = ", ".join(f"{i} {name}" for i, name in enumerate(classes))
+        raise BadTarget(
+            f"class number {number}", f"one from 0 to {len(classes) - 1}: {numbered}", "choose one, or name it"
+        )
+    if number is None and not isinstance(target, str):
+        known = f'"all", "predicted", "true", or one or several of {", ".join(classes)}'
+        raise BadTarget(f"target {target!r}", known, "name a class, or give its number from 0")
+    return str(target) if number is None else classes[number]
 
 
 def _names(classifier: Classifier, target: str, logits: Float32[np.ndarray, " k"], label: str | None) -> Sequence[str]:
@@ -85,6 +117,8 @@ def choose_layers(classifier: Classifier, layers: str | Sequence[str]) -> list[L
     """
     need_gradients(classifier, "a look at its layers")
     names = [layers] if isinstance(layers, str) else layers
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise BadTarget(f"layers {layers!r}", '"all" or names of layers', "take the names from classifier.layers")
     chosen: list[Layer] = []
     for name in names:
         found = classifier.layer("last" if name == "all" else name)  # raises where there is none

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from whyscan.errors import BadModel, BadTarget
+from whyscan.explain.checkpointing import checkpoints_refused, refuse_without_gradient
 from whyscan.models.layout import laid_out
 from whyscan.models.modes import plain_float32
 
@@ -131,7 +132,7 @@ class Tracer:
 
         Raises:
             BadTarget: a layer did not run, or its output is not one tensor.
-            BadModel: the logits are not finite (n, k).
+            BadModel: the logits are not finite (n, k), or a checkpoint is in the way of gradients.
         """
         with torch.inference_mode(False), torch.enable_grad(), plain_float32(pixels.device):
             captured, logits = self._forward(pixels.float(), differentiate=True)
@@ -200,6 +201,8 @@ class _Captured:
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
             if not isinstance(output, Tensor):
                 return None
+            if self._differentiate:
+                refuse_without_gradient()
             self.runs[path] = self.runs.get(path, 0) + 1
             self.tensors.pop(path, None)  # a later run of a shared module also moves it to the end of the order
             # nothing above has asked for gradients yet: differentiation ends here and never goes below
@@ -243,7 +246,8 @@ def _backward(
     handles = [tensor.register_hook(hook(path)) for path, tensor in layers.items()]  # type: ignore[no-untyped-call]
     try:
         if score.requires_grad:
-            torch.autograd.grad(score, leaves, retain_graph=keep_graph, allow_unused=True)
+            with checkpoints_refused():
+                torch.autograd.grad(score, leaves, retain_graph=keep_graph, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()

@@ -130,23 +130,32 @@ def log_odds(answers: Float32[np.ndarray, "n k"], classes: int, name: str) -> Fl
     Raises:
         BadModel: a row is outside [0, 1] or does not add up to 1.
     """
+    check_probabilities(answers, name)
+    both = answers if answers.shape[1] == classes else np.concatenate([1 - answers, answers], 1)
+    return np.asarray(np.log(np.clip(both, _FLOOR, 1)), np.float32)
+
+
+def check_probabilities(answers: Float32[np.ndarray, "n k"], name: str) -> None:
+    """Refuse what cannot be probabilities (n, k), or (n, 1) for the second of two classes.
+
+    Raises:
+        BadModel: a number is outside [0, 1], or a row of several does not add up to 1.
+    """
     low, high = float(answers.min(initial=0)), float(answers.max(initial=0))
     if low < -_SLACK or high > 1 + _SLACK:
         raise BadModel(
             f"{name} answered with {low:.3g} to {high:.3g}, which look like logits",
             "probabilities",
-            'say scores="logit" (--scores logit), or apply the softmax or sigmoid in predict',
+            'say scores="logit" (--scores logit), or let it answer with the softmax or sigmoid of them',
         )
-    both = answers if answers.shape[1] == classes else np.concatenate([1 - answers, answers], 1)
-    total = both.sum(1)
-    if (np.abs(total - 1) > _SLACK).any():
+    total = answers.sum(1)
+    if answers.shape[1] > 1 and (np.abs(total - 1) > _SLACK).any():
         worst = float(total[np.argmax(np.abs(total - 1))])
         raise BadModel(
             f"{name} answered with rows that add up to {worst:.3g}, not 1",
-            f"probabilities of {classes} classes that exclude each other",
+            f"probabilities of {answers.shape[1]} classes that exclude each other",
             'say scores="logit" (--scores logit) if these are logits; divide independent probabilities by their sum',
         )
-    return np.asarray(np.log(np.clip(both, _FLOOR, 1)), np.float32)
 
 
 def looks_like_probabilities(answers: Float32[np.ndarray, "n k"]) -> bool:

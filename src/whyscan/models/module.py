@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from whyscan.errors import BadModel
 from whyscan.models import weights
 from whyscan.models.adopt import Scaling
-from whyscan.models.blackbox import Answers, looks_like_probabilities
+from whyscan.models.blackbox import Answers, check_probabilities, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
 from whyscan.models.modes import evaluating
@@ -36,7 +36,7 @@ def open_module(
         scores: what the module answers with; of "probability" the logarithm is taken.
 
     Raises:
-        BadModel: the head has another width than there are classes, or it answers with something else.
+        BadModel: the head has another width than there are classes, or it answers with something else than `scores`.
     """
     if scores not in ("logit", "probability"):
         raise BadModel(f"scores {scores!r}", '"logit" or "probability"', "say which of them the module answers with")
@@ -51,6 +51,7 @@ def open_module(
             f"{len(classes)} classes: {', '.join(classes)}", f"{width}, the width of the head", "name as many"
         )
     if scores == "probability":
+        check_probabilities(answers, "the module")
         network = LogProbabilities(network)
     elif looks_like_probabilities(answers) or (width == 1 and isinstance(list(module.modules())[-1], nn.Sigmoid)):
         raise BadModel(
@@ -67,7 +68,11 @@ def open_module(
 
 
 class LogProbabilities(nn.Module):
-    """A network that answers with probabilities (n, k), or (n, 1) for the second of two classes, as logits."""
+    """A network that answers with probabilities (n, k), or (n, 1) for the second of two classes, as logits.
+
+    Raises:
+        BadModel: at a call: what came is no probabilities, whose logarithm would be taken of something else.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -75,8 +80,17 @@ class LogProbabilities(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         answers: Tensor = self.network(pixels)
+        if _is_exact(answers):
+            check_probabilities(answers.detach().cpu().numpy(), "the module")
         both = answers if answers.shape[1] > 1 else torch.cat([1 - answers, answers], dim=1)
         return both.clamp_min(torch.finfo(torch.float32).eps).log()
+
+
+def _is_exact(answers: Tensor) -> bool:
+    """Whether these are the network's own answers: a faster copy's are rounded, and while one is traced for an engine
+    a check would become a part of it. Both are compared with the network's own anyway."""
+    rounded = answers.dtype != torch.float32 or torch.is_autocast_enabled(answers.device.type)
+    return not (rounded or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:

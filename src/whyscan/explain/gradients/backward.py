@@ -20,6 +20,7 @@ from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import NO_GRADIENT, SATURATED, THERE
+from whyscan.explain.checkpointing import checkpoints_refused
 from whyscan.explain.targets import Targets, check, facts, resolve, stacked
 from whyscan.explain.whitebox import INSTEAD, need_gradients
 from whyscan.models.batches import halving
@@ -91,7 +92,8 @@ def input_gradients(
         weights: targets, or a function that gives them for this batch's logits.
 
     Raises:
-        BadModel: the logits or gradients are not finite, or no gradient arrives at the pixels.
+        BadModel: the logits or gradients are not finite, or no gradient arrives at the pixels: also where a checkpoint
+            is in its way.
     """
     with torch.inference_mode(False), torch.enable_grad(), plain_float32(pixels.device):
         leaf = pixels.detach().to(torch.float32, copy=True).requires_grad_(True)
@@ -99,10 +101,11 @@ def input_gradients(
         final = logits.detach()
         rows = score_rows(final, weights(final) if callable(weights) else weights, score)
         count = rows.shape[1]
-        found = [
-            torch.autograd.grad((logits * rows[:, t]).sum(), leaf, retain_graph=t + 1 < count, allow_unused=True)[0]
-            for t in range(count)
-        ]
+        with checkpoints_refused():
+            found = [
+                torch.autograd.grad((logits * rows[:, t]).sum(), leaf, retain_graph=t + 1 < count, allow_unused=True)[0]
+                for t in range(count)
+            ]
     gradients = torch.stack([torch.zeros_like(leaf) if each is None else each for each in found], 1).detach()
     if not bool(torch.isfinite(gradients).all()):
         raise BadModel("a gradient at the pixels is NaN or infinite", "finite gradients", "check the weights for NaN")
