@@ -107,6 +107,28 @@ def test_explain_goes_on_past_a_bad_file_and_says_so(
     assert [each["source"] for each in document["scans"]] == [good.name]
 
 
+def test_a_method_that_fails_is_named_and_the_others_are_written(trained: tuple[Path, Result], tmp_path: Path) -> None:
+    out, _ = trained
+    Image.fromarray(np.full((64, 64), 90, np.uint8)).save(tmp_path / "flat.png")
+    asked = [
+        "explain",
+        out / "models" / "test_resnet",
+        tmp_path / "flat.png",
+        "--method",
+        "lime",
+        "--method",
+        "gradcam",
+    ]
+    told = call(*asked, "--out", tmp_path / "o")
+    assert told.exit_code == 1
+    assert "flat.png: lime: hiding any superpixel" in told.stderr and "hiding" not in told.stdout
+    assert (tmp_path / "o" / "flat.gradcam.npz").is_file() and "flat.gradcam.npz" in told.stdout
+    result = call(*asked, "--out", tmp_path / "p", "--json")
+    assert result.exit_code == 1
+    (failed,) = json.loads(result.stdout)["failed"]
+    assert (failed["source"], failed["methods"]) == ("flat.png", ["lime"]) and "hiding" in failed["error"]
+
+
 def test_a_study_of_models_that_exist_takes_their_names(
     trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
 ) -> None:

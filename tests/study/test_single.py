@@ -54,6 +54,41 @@ def test_pictures_are_drawn_unless_they_are_not_wanted(model: Path, scans: Path,
         assert sorted(file.suffix for file in (tmp_path / str(draw)).iterdir()) == endings
 
 
+def test_a_method_that_fails_fails_alone(model: Path, scans: Path, tmp_path: Path) -> None:
+    """A blank scan has nothing to hide, so LIME and SHAP refuse it; a CNN has no attention to roll out."""
+    methods = ["lime", "attention_rollout", "gradcam", "saliency", "shap"]
+    found = explain_files(model, [scans], tmp_path / "out", methods, options={"samples": 50})
+    assert {each["source"]: [Path(file).name for file in each["files"]] for each in found["scans"]} == {
+        f"{name}.png": [f"{name}.{method}.{kind}" for method in worked for kind in ("npz", "png")]
+        for name, worked in {
+            "a-blank": ["gradcam", "saliency"],
+            "b-noise": ["lime", "gradcam", "saliency", "shap"],
+        }.items()
+    }
+    assert all(Path(file).is_file() for each in found["scans"] for file in each["files"])
+    why = [(each["source"], each["methods"], each["error"].partition(".")[0]) for each in found["failed"]]
+    assert [(source, names) for source, names, _ in why] == [
+        ("a-blank.png", ["lime", "shap"]),
+        ("a-blank.png", ["attention_rollout"]),
+        ("b-noise.png", ["attention_rollout"]),
+        ("c-broken.png", methods),
+    ]
+    assert ["hiding" in words for *_, words in why] == [True, False, False, False]
+    alone = explain_files(model, [scans / "b-noise.png"], tmp_path / "pair", ["lime", "shap"], options={"samples": 50})
+    for method in ("lime", "shap"):  # which share their evaluations, whatever else failed
+        one, two = (Attribution.load(tmp_path / folder / f"b-noise.{method}.npz") for folder in ("out", "pair"))
+        assert one.digest() == two.digest()
+    assert not alone["failed"]
+
+
+def test_a_consensus_is_of_all_methods_or_none(model: Path, scans: Path, tmp_path: Path) -> None:
+    methods = ["gradcam", "saliency", "lime"]
+    found = explain_files(model, [scans / "a-blank.png"], tmp_path, methods, options={"samples": 50}, agree=True)
+    assert [each["methods"] for each in found["failed"]] == [["lime"], ["consensus", "agreement"]]
+    assert "no map by lime" in found["failed"][1]["error"]
+    assert sorted({path.name.split(".")[1] for path in tmp_path.glob("a-blank.*")}) == ["gradcam", "saliency"]
+
+
 def test_no_scan_takes_the_name_of_another(model: Path, tmp_path: Path) -> None:
     """Also where a file is called as whyscan would call the second of two: a, a, a~2."""
     rng = np.random.default_rng(0)
@@ -171,7 +206,8 @@ def test_scans_are_looked_at_together_and_progress_comes_from_inside_a_scan(pick
 def test_a_scan_that_the_model_has_no_answer_to_fails_alone(methods, picky: Picky, tmp_path: Path) -> None:
     folder = grey_scans(tmp_path / "scans", 20, 235, 60)
     found = explain_files("m", [folder], tmp_path / "out", methods)
-    assert [each["source"] for each in found["failed"]] == ["1.png"]
+    assert {each["source"] for each in found["failed"]} == {"1.png"}
+    assert [name for each in found["failed"] for name in each["methods"]] == methods
     assert [each["source"] for each in found["scans"]] == ["0.png", "2.png"]
     with pytest.raises(BadModel, match=r"finite|NaN"):
         explain_files("m", [grey_scans(tmp_path / "bright", 235, 232)], tmp_path / "out", methods)

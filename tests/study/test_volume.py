@@ -17,6 +17,7 @@ from whyscan.errors import BadInput
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
 from whyscan.records.attribution import load_all
+from whyscan.study import single
 from whyscan.study.single import explain_files
 from whyscan.study.volume import empty_slices
 
@@ -100,6 +101,24 @@ def test_two_volumes_of_one_name_stay_apart(model: Path, volume: Path, tmp_path:
     assert [each["name"] for each in found["volumes"]] == ["t1-axial", "t1-axial~2"]
     assert (tmp_path / "out" / "t1-axial-003.gradcam.npz").is_file()
     assert (tmp_path / "out" / "t1-axial-003~2.gradcam.npz").is_file()
+
+
+def test_a_slice_that_one_method_refuses_counts_in_the_volume(
+    model: Path, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first slice is black: occlusion has nothing to hide, and Grad-CAM has an answer."""
+    blank = tmp_path / "b" / "t1.nii.gz"
+    blank.parent.mkdir()
+    image = nib.load(volume)
+    values = np.asarray(image.dataobj).copy()
+    values[..., 3] = 0
+    nib.save(nib.Nifti1Image(values, image.affine), blank)
+    monkeypatch.setattr(single, "empty_slices", lambda *_: {})
+    found = explain_files(model, [blank], tmp_path / "out", ["occlusion", "gradcam"], slices="3-6", targets="no_tumor")
+    assert [(each["source"], each["methods"]) for each in found["failed"]] == [("t1-axial-003", ["occlusion"])]
+    (whole,) = found["volumes"]
+    document = json.loads(Path(whole["files"][0]).read_text())
+    assert [each["index"] for each in document["slices"]] == [3, 4, 5, 6] and len(document["montages"]) == 2
 
 
 def test_pictures_are_no_volume(model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -213,8 +214,11 @@ def _say_explained(written: dict[str, Any]) -> None:
         console.say(
             f"{entry['source']}: {entry['predicted']} ({entry['probability']:.3f})", *(f"  {f}" for f in entry["files"])
         )
+    told = Counter(entry["source"] for entry in written["scans"] + written["failed"])
     for entry in written["failed"]:
-        console.say(f"{entry['source']}: {entry['error']}")
+        # one entry alone is of the whole scan: no method made anything of it, all for the same reason
+        which = f"{', '.join(entry['methods'])}: " if told[entry["source"]] > 1 else ""
+        console.note(f"{entry['source']}: {which}{entry['error']}")
     _say_warnings(written["scans"])
     _say_volumes(written["volumes"])
     _say_exported(written.get("exported", []), written.get("left_out", []))

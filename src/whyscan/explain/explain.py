@@ -120,6 +120,13 @@ def _by_name(methods: Sequence[str | Explainer]) -> dict[str, str | Explainer]:
     return named
 
 
+def together(explainers: Mapping[str, Explainer]) -> list[dict[str, Explainer]]:
+    """The methods in groups that `explain_many` explains with the same evaluations; the others each alone."""
+    shared = [set(game) for game in _games(explainers)]
+    alone = [{name} for name in explainers if not any(name in some for some in shared)]
+    return [{name: explainers[name] for name in explainers if name in some} for some in shared + alone]
+
+
 def _games(explainers: Mapping[str, Explainer]) -> list[dict[str, Surrogate]]:
     """The methods that can share their evaluations, together: those that hide the same in the same way."""
     games: list[dict[str, Surrogate]] = []

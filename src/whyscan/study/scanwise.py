@@ -1,4 +1,4 @@
-"""Many scans by several methods: together where a method gains by it, and a scan that fails fails alone."""
+"""Many scans by several methods: together where a method gains by it; a scan or a method that fails fails alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whyscan.data.scan import Scan
 from whyscan.data.sources import Source
 from whyscan.errors import BadModel, BadScan
 from whyscan.explain.consensus import consensus
-from whyscan.explain.explain import explain_many, layers_of
+from whyscan.explain.explain import explain_many, layers_of, together
 from whyscan.explain.methods import Explainer, LayeredExplainer
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier
@@ -30,6 +30,21 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
+class Explained:
+    """What came of a scan.
+
+    Attributes:
+        scan: None where it could not be read.
+        found: what the methods made of it that worked.
+        failed: why others, or the consensus, did not.
+    """
+
+    scan: Scan | None
+    found: Found
+    failed: Mapping[str, Failed]
+
+
+@dataclass(frozen=True, eq=False)
 class Job:
     """What is asked of every scan; see `explain_files`."""
 
@@ -40,10 +55,8 @@ class Job:
     seed: int
     agree: bool
 
-    def run(
-        self, sources: Mapping[int, Source], progress: Progress
-    ) -> Iterator[tuple[int, Scan | None, Found | Failed]]:
-        """Each scan by its number, as soon as it is explained; or why it could not be: None where it was not read.
+    def run(self, sources: Mapping[int, Source], progress: Progress) -> Iterator[tuple[int, Explained]]:
+        """Each scan by its number, as soon as it is explained.
 
         Raises:
             BadModel: of the first scans that were read, the model has no answer to any.
@@ -52,50 +65,71 @@ class Job:
         size = AT_ONCE if any(isinstance(each, LayeredExplainer) for each in self.explainers.values()) else 1
         for start in range(0, len(numbers), size):
             read = {number: _tried(sources[number].read) for number in numbers[start : start + size]}
-            scans = [each for each in read.values() if isinstance(each, Scan)]
-            looked = iter(self._look(scans, progress))
-            refused = None
+            looked = iter(self._look([each for each in read.values() if isinstance(each, Scan)], progress))
+            refused: Failed | None = None
             for number, scan in read.items():
                 progress("explaining", done, len(numbers))
-                found = next(looked) if isinstance(scan, Scan) else scan
-                if isinstance(scan, Scan) and isinstance(found, dict):
-                    found = _tried(partial(self._finish, scan, found, progress))
-                done, answered = done + 1, answered or isinstance(found, dict)
-                refused = refused or (found if isinstance(found, BadModel) else None)
-                yield number, scan if isinstance(scan, Scan) else None, found
+                if isinstance(scan, Scan):
+                    explained = self._finish(scan, next(looked), progress)
+                else:
+                    explained = Explained(None, {}, dict.fromkeys(self.explainers, scan))
+                done, answered = done + 1, answered or bool(explained.found)
+                refused = refused or next((e for e in explained.failed.values() if isinstance(e, BadModel)), None)
+                yield number, explained
             if refused and not answered:
                 raise refused
         progress("explaining", done, len(numbers))
 
-    def _look(self, scans: Sequence[Scan], progress: Progress) -> Sequence[Found | Failed]:
-        """By the methods that look at layers: all scans together, or one by one where that fails."""
+    def _look(self, scans: Sequence[Scan], progress: Progress) -> list[_Tried]:
+        """By the methods that look at layers."""
+        tried: list[_Tried] = [{} for _ in scans]
+        for name, method in self.explainers.items():
+            if isinstance(method, LayeredExplainer):
+                for before, one in zip(tried, self._layers(method, scans, progress), strict=True):
+                    before[name] = one
+        return tried
 
-        def look() -> list[Found]:
-            found: list[Found] = [{} for _ in scans]
-            for name, method in self.explainers.items():
-                if isinstance(method, LayeredExplainer):
-                    chosen = self.layers or method.layer
-                    each = layers_of(
-                        self.classifier, scans, self.targets, layers=chosen, method=method, progress=progress
-                    )
-                    found = [{**before, name: list(one.values())} for before, one in zip(found, each, strict=True)]
-            return found
-
+    def _layers(
+        self, method: LayeredExplainer, scans: Sequence[Scan], progress: Progress
+    ) -> list[list[Attribution] | Failed]:
+        """All scans together, or one by one where that fails."""
+        chosen = self.layers or method.layer
+        look = partial(layers_of, self.classifier, scans, self.targets, layers=chosen, method=method, progress=progress)
         found = _tried(look)
         if isinstance(found, list):
-            return found
-        return [found] if len(scans) == 1 else [one for scan in scans for one in self._look([scan], progress)]
+            return [list(each.values()) for each in found]
+        return [found] if len(scans) == 1 else [one for scan in scans for one in self._layers(method, [scan], progress)]
 
-    def _finish(self, scan: Scan, looked: Found, progress: Progress) -> Found:
+    def _finish(self, scan: Scan, looked: _Tried, progress: Progress) -> Explained:
         """The other methods, and the consensus; in the order in which they were asked for."""
+        tried: _Tried = {**looked}
         others = {name: each for name, each in self.explainers.items() if name not in looked}
-        more = explain_many(self.classifier, scan, others, self.targets, seed=self.seed, progress=progress)
-        known = {**looked, **{name: [each] for name, each in more.items()}}
-        found = {name: known[name] for name in self.explainers}
+        for some in together(others):
+            more = _tried(
+                partial(explain_many, self.classifier, scan, some, self.targets, seed=self.seed, progress=progress)
+            )
+            tried |= {name: [more[name]] if isinstance(more, dict) else more for name in some}
         if self.agree:
-            together = consensus([each[-1] for each in found.values()])  # of a method at several layers the deepest
-            found |= {each.method: [each] for each in (together.attribution, together.agreement_map())}
-        return found
+            tried |= _agreed({name: tried[name] for name in self.explainers})
+        order = [*self.explainers, *(name for name in tried if name not in self.explainers)]
+        found = {name: each for name in order if isinstance(each := tried[name], list)}
+        return Explained(scan, found, {name: each for name in order if not isinstance(each := tried[name], list)})
+
+
+_Tried = dict[str, list[Attribution] | Failed]
+"""By method its attributions, or why there are none."""
+
+
+def _agreed(tried: _Tried) -> _Tried:
+    """What all methods agree on. Of fewer than were asked it would be another consensus than the other scans have."""
+    missing = [name for name, each in tried.items() if not isinstance(each, list)]
+    if missing:
+        came = f"no map by {', '.join(missing)}"
+        refusal = BadScan(came, "one by each method that was asked for", "leave out the method that failed")
+        return dict.fromkeys(("consensus", "agreement"), refusal)
+    last = [each[-1] for each in tried.values() if isinstance(each, list)]  # of several layers the deepest
+    made = consensus(last)
+    return {each.method: [each] for each in (made.attribution, made.agreement_map())}
 
 
 def _tried(work: Callable[[], R]) -> R | Failed:

@@ -18,7 +18,7 @@ from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files, pictures
 from whyscan.records.attribution import find, save_all
-from whyscan.study.scanwise import Found, Job
+from whyscan.study.scanwise import Failed, Found, Job
 from whyscan.study.volume import empty_slices, write_volumes
 
 
@@ -57,9 +57,10 @@ def explain_files(
         draw: whether to write the PNGs, too.
 
     Returns:
-        {"scans": [{"source", "predicted", "probability", "reading", "files"}], "failed": [{"source", "error"}],
-        "empty": [{"source", "reason"}], "volumes": see `write_volumes`}. Slices with hardly any tissue are empty, and
-        a scan fails that cannot be read or that the model has no answer to.
+        {"scans": [{"source", "predicted", "probability", "reading", "files"}],
+        "failed": [{"source", "methods", "error"}], "empty": [{"source", "reason"}], "volumes": see `write_volumes`}.
+        Slices with hardly any tissue are empty, and a scan fails that cannot be read or that the model has no answer
+        to. Where some methods fail, the others' files are written; an entry of "failed" names those with one error.
 
     Raises:
         BadInput: no scan at all, or a method, layer, target or label that does not exist.
@@ -83,9 +84,10 @@ def explain_files(
     empty = {n: {"source": source.name, "reason": without[n]} for n, source in enumerate(given) if n in without}
     slices_of: dict[str, list[dict[str, str]]] = {}
     job = Job(classifier, explainers, layers, targets, seed, agree)
-    for number, scan, found in job.run({n: source for n, source in enumerate(given) if n not in empty}, progress):
-        if scan is None or not isinstance(found, dict):
-            failed.append({"source": given[number].name, "error": str(found)})
+    for number, each in job.run({n: source for n, source in enumerate(given) if n not in empty}, progress):
+        failed += _failures(given[number].name, each.failed)
+        scan, found = each.scan, each.found
+        if scan is None or not found:
             continue
         if not (stem := stems[number]):
             stem = files.free_name(scan.source, taken)
@@ -93,8 +95,8 @@ def explain_files(
         if given[number].volume:
             slices_of.setdefault(given[number].volume, []).append(_numbers(found, done[-1]))
     left: dict[str, list[dict[str, str]]] = {}
-    for number, each in empty.items():
-        left.setdefault(given[number].volume, []).append(each)
+    for number, reason in empty.items():
+        left.setdefault(given[number].volume, []).append(reason)
     volumes = write_volumes(slices_of, left, out, progress, draw=draw)
     return {"scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes}
 
@@ -108,6 +110,14 @@ def _stems(sources: Sequence[Source]) -> list[str]:
     """A file name for each scan, no two alike."""
     taken: set[str] = set()
     return [files.free_name(source.stem, taken) if source.stem else "" for source in sources]
+
+
+def _failures(source: str, failed: Mapping[str, Failed]) -> list[dict[str, Any]]:
+    """Methods that failed for one reason stand in one entry."""
+    methods: dict[str, list[str]] = {}
+    for method, error in failed.items():
+        methods.setdefault(str(error), []).append(method)
+    return [{"source": source, "methods": names, "error": error} for error, names in methods.items()]
 
 
 def _write(found: Found, scan: Scan, out: Path, stem: str, draw: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from whyscan.data.sources import Source
 from whyscan.errors import BadScan
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
-from whyscan.records.attribution import load_all
+from whyscan.records.attribution import Attribution, load_all
 from whyscan.records.volume import montage, summarise_volume
 
 BRIGHT = 0.1
@@ -99,14 +100,17 @@ def _write(
     left = "1 slice" if len(empty) == 1 else f"{len(empty)} slices"
     notes = [f"Left out for hardly any tissue: {left}."] if empty else []
     pictures: list[str] = []
-    document: dict[str, Any] = {}
-    for method in entries[0]:
-        slices = [load_all(Path(entry[method]))[-1] for entry in entries]  # of many layers, the deepest
-        document = document or summarise_volume(slices).as_record() | {"sentence": summarise_volume(slices).sentence()}
+    whole = summarise_volume([_answer(Path(next(iter(entry.values())))) for entry in entries])
+    document: dict[str, Any] = whole.as_record() | {"sentence": whole.sentence()}
+    for method in dict.fromkeys(method for entry in entries for method in entry):
+        # of many layers, the deepest
+        slices = [load_all(Path(entry[method]))[-1] for entry in entries if method in entry]
+        without = len(entries) - len(slices)
+        said = [*notes, f"{method} failed on {without} more."] if without else notes
         taken.clear()
         for target in dict.fromkeys(target for each in slices for target in each.targets) if draw else ():
             path = out / f"{name}.{method}.{_part(target, taken)}.montage.png"
-            files.write_bytes(path, montage(slices, target, notes=notes))
+            files.write_bytes(path, montage(slices, target, notes=said))
             pictures.append(str(path))
     path = out / f"{name}.volume.json"
     document |= {"purpose": "research only, not for diagnosis", "empty": {"rule": EMPTY, "slices": list(empty)}}
@@ -115,6 +119,11 @@ def _write(
         "name": name, "predicted": document["predicted"], "mean": document["mean"], "sentence": document["sentence"],
         "empty": list(empty), "files": [str(path), *pictures],
     }  # fmt: skip
+
+
+def _answer(path: Path) -> Attribution:
+    """What was predicted of a slice, whichever method asked."""
+    return replace(load_all(path)[-1], method="", layer=None)
 
 
 def _part(target: str, taken: set[str]) -> str:
