@@ -93,13 +93,14 @@ def curve(scans: Sequence[Scan], family: str, estimator: str) -> Curve:
 
 def needed(ours: Curve, error: float) -> tuple[float, int]:
     """Where the median curve comes down to an error; -1 or 1 beside it where that lies before or after the curve."""
-    medians = np.minimum.accumulate([median(ours[n]) for n in BUDGETS])
+    budgets = sorted(ours)
+    medians = np.minimum.accumulate([median(ours[n]) for n in budgets])
     if medians[0] <= error:
-        return float(BUDGETS[0]), -1
+        return float(budgets[0]), -1
     if medians[-1] > error:
-        return float(BUDGETS[-1]), 1
+        return float(budgets[-1]), 1
     tiny = 1e-9  # exact values have no logarithm
-    x, y = np.log(BUDGETS), np.log(medians + tiny)
+    x, y = np.log(budgets), np.log(medians + tiny)
     return float(np.exp(np.interp(-np.log(error + tiny), -y, x))), 0
 
 

@@ -78,9 +78,10 @@ def test_everything_that_a_method_can_be_told_is_told_from_the_shell(
         "--method", "gradcam", "--method", "shap", "--method", "gradient_shap",
         "--layers", last, "--layers", first, "--targets", "meningioma", "--targets", "glioma-meningioma",
         "--superpixels", tmp_path / "cut.png", "--references", scan.parent, "--samples", 8, "--fit", "stretch",
-        "--scores", "auto",
+        "--scores", "auto", "--no-pictures",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    assert not list((tmp_path / "o").glob("*.png"))
     found = {
         name: load_all(tmp_path / "o" / f"{scan.stem}.{name}.npz") for name in ("gradcam", "shap", "gradient_shap")
     }

@@ -14,6 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.cams.gradcam import GradCAM
 from whyscan.explain.consensus import consensus
+from whyscan.explain.games.anchors import Anchors
 from whyscan.explain.games.lime import LIME
 from whyscan.explain.games.shap import SHAP
 from whyscan.explain.games.surrogate import Perturbation
@@ -131,6 +132,67 @@ def test_a_method_without_a_map_abstains_by_name() -> None:
     nothing = consensus([superpixels([[0, 0, 0, 0]]), superpixels([[0, 0, 0, 0]], method="shap")])
     assert nothing.attribution.diagnosis == ("no method has a map",)
     assert not nothing.attribution.weights.any()
+
+
+def anchors(values, *diagnosis: str) -> Attribution:
+    return replace(superpixels(values, method="anchors"), signed=False, diagnosis=diagnosis)
+
+
+def test_an_anchor_of_the_predicted_class_counts() -> None:
+    found = consensus([superpixels([[4, -2, -2, 0]]), anchors([[0.5, 0, 0, 0]], "there")])
+    assert not found.attribution.signed
+    # cut at 0: (4, 0, 0, 0) -> (4, 0, 0, 0); the anchor likewise
+    np.testing.assert_allclose(found.strengths[:, 0], [[4, 0, 0, 0]] * 2)
+    assert found.attribution.diagnosis == ("there",)
+
+
+@pytest.mark.parametrize(
+    "diagnosis",
+    [
+        "there, for its not being predicted",
+        "there, for its not being ahead",
+        "no anchor reaches a precision of 0.95",
+        "no anchor reaches a precision of 0.95, for its not being predicted",
+    ],
+)
+def test_an_anchor_that_is_no_evidence_for_the_target_is_left_out_by_name(diagnosis: str) -> None:
+    lime, shap = superpixels([[4, -2, 2, 0]]), superpixels([[1, 1, -2, 0]], method="shap")
+    three = consensus([lime, anchors([[0, 0.5, 0, 0]], diagnosis), shap])
+    two = consensus([lime, shap])
+    assert three.attribution.signed
+    np.testing.assert_array_equal(three.attribution.weights, two.attribution.weights)
+    np.testing.assert_array_equal(three.shares, two.shares)
+    assert dict(three.attribution.measured) == dict(two.attribution.measured)
+    assert not three.strengths[1].any()
+    reason = diagnosis.removeprefix("there, ")
+    assert three.attribution.diagnosis == (f"there, without anchors ({reason})",)
+
+
+def test_an_anchor_counts_for_the_targets_that_it_speaks_for() -> None:
+    rule = anchors([[1, 0, 0, 0], [1, 0, 0, 0]], "there", "there, for its not being predicted")
+    found = consensus([superpixels([[0, 1, 0, 0], [0, 1, 0, 0]]), rule])
+    np.testing.assert_allclose(found.attribution.weights, [[2, 2, 0, 0], [0, 4, 0, 0]])
+    assert found.attribution.diagnosis == ("there", "there, without anchors (for its not being predicted)")
+
+
+def test_where_an_anchor_is_left_out_one_method_is_its_own_consensus_and_none_is_said_to_be_none() -> None:
+    rule = anchors([[0.5, 0, 0, 0]], "there, for its not being predicted")
+    alone = consensus([superpixels([[4, -2, 2, 0]]), rule])
+    np.testing.assert_allclose(alone.attribution.weights, [[2, -1, 1, 0]])
+    assert alone.attribution.measured["mean pairwise rank correlation"] == [0.0]
+    nobody = consensus([superpixels([[0, 0, 0, 0]]), rule])
+    assert not nobody.attribution.weights.any()
+    assert nobody.attribution.diagnosis == ("no method has a map, without anchors (for its not being predicted)",)
+
+
+def test_of_anchors_as_they_are_only_the_predicted_class_is_read_beside_others(toy, scan) -> None:
+    lime, rule = LIME()(toy, [scan])[0], Anchors()(toy, [scan])[0]
+    found = consensus([lime, rule])
+    for t, name in enumerate(found.attribution.targets):
+        counts = rule.diagnosis[rule.index(name)] == "there"
+        assert counts <= (name == rule.predicted)
+        assert bool(found.strengths[1, t].any()) == counts
+        assert ("without anchors (" in found.attribution.diagnosis[t]) != counts
 
 
 vectors = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=4, max_size=4)

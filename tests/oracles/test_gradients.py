@@ -96,26 +96,27 @@ def test_smoothgrad_agrees_with_the_noise_tunnel(classifier: Classifier, scan: S
     assert away < 6 * ours.measured["standard error"][0]  # captum's own error, without pairs, is the larger part
 
 
-def test_gradient_shap_agrees_with_captum(classifier: Classifier, scan: Scan) -> None:
+@pytest.mark.parametrize("target", range(4))
+def test_gradient_shap_agrees_with_captum(target: int, classifier: Classifier, scan: Scan) -> None:
     pixels = torch.from_numpy(scan.pixels[None])
     references = np.random.default_rng(1).random((3, 3, 24, 24), np.float32)
     (ours,) = GradientSHAP(samples=300, references=references)(classifier, [scan])
     peer = captum.GradientShap(classifier.network)
     with torch.random.fork_rng(), np_seed(0):
         torch.manual_seed(0)
-        theirs = peer.attribute(pixels, torch.from_numpy(references), n_samples=1000, stdevs=0.0, target=0)
-    assert np.corrcoef(ours.maps[0].ravel(), theirs[0].sum(0).numpy().ravel())[0, 1] > 0.99
+        theirs = peer.attribute(pixels, torch.from_numpy(references), n_samples=1000, stdevs=0.0, target=target)
+    assert np.corrcoef(ours.maps[target].ravel(), theirs[0].sum(0).numpy().ravel())[0, 1] > 0.99
     # the exact answer is the mean of integrated gradients over the references
     exact = np.mean(
         [
             captum.IntegratedGradients(classifier.network)
-            .attribute(pixels, torch.from_numpy(each[None]), target=0, n_steps=64)[0].sum(0).numpy()
+            .attribute(pixels, torch.from_numpy(each[None]), target=target, n_steps=64)[0].sum(0).numpy()
             for each in references
         ],
         axis=0,
     )  # fmt: skip
-    away = float(np.sqrt(np.mean((ours.maps[0] - exact) ** 2)))
-    assert away < 2 * ours.measured["standard error"][0]
+    away = float(np.sqrt(np.mean((ours.maps[target] - exact) ** 2)))
+    assert away < 2 * ours.measured["standard error"][target]
 
 
 class np_seed:

@@ -19,6 +19,7 @@ from whyscan.records.geometry import Geometry
 from whyscan.records.place import Place
 from whyscan.records.volume import montage, summarise_volume
 from whyscan.render import montage as drawing
+from whyscan.render.scale import Scale
 
 CLASSES = ("glioma", "no tumor")
 
@@ -103,7 +104,7 @@ def test_a_montage_shares_one_scale_and_says_what_is_on_it(monkeypatch: pytest.M
     assert [label for label, _ in tiles] == [
         "2\nglioma 0.88", "4, not explained\nglioma 0.75", "7\nno tumor 0.75"
     ]  # fmt: skip
-    assert seen["limit"] == pytest.approx(4, rel=0.1)
+    assert seen["scale"].limit == pytest.approx(4, rel=0.1)  # type: ignore[attr-defined]
     tint = [float((picture.max(axis=-1) - picture.min(axis=-1).astype(int)).max()) for _, picture in tiles]
     assert tint[0] > tint[2] > tint[1] == 0
     assert "And more." in seen["notes"] and any("RESEARCH" in note for note in seen["notes"])  # type: ignore[attr-defined, operator]
@@ -114,11 +115,10 @@ def test_a_montage_shares_one_scale_and_says_what_is_on_it(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("count", [1, 2, 7, 19, 60, 200])
 def test_any_number_of_slices_makes_a_picture_of_a_handy_shape(count: int) -> None:
-    tiles = [(str(i), np.zeros((15, 12, 3), np.uint8)) for i in range(count)]
-    figure = drawing.montage(tiles, signed=False, limit=1.0, unit="logit", title="t")
-    width, height = figure.get_size_inches()
-    assert width <= 24 and (count < 6 or 0.5 < width / height < 2.2)
-    columns = drawing._columns(count, 15, 12)
+    tiles = [(str(i), np.zeros((150, 120, 3), np.uint8)) for i in range(count)]
+    height, width, _ = drawing.montage(tiles, scale=Scale(False, 1.0, "logit"), title="t").shape
+    assert width <= 2640 and (count < 6 or 0.5 < width / height < 2.2)
+    columns = drawing._columns(count, 150, 120)
     assert -(-count // columns) * columns - count < columns
 
 

@@ -25,8 +25,6 @@ RAMP = np.linspace(-1, 1, 256).reshape(16, 16)
 FIGURES: dict[str, Callable[[], Figure]] = {
     "attribution": lambda: figures.attribution(SCAN, [(ODD, RAMP), ("b", RAMP * 0)], signed=True, unit=ODD, title=ODD),
     "blank": lambda: figures.attribution(SCAN, [("nan", RAMP * np.nan)], signed=False, unit="logit"),
-    "strip": lambda: figures.layer_strip([(ODD, np.zeros((4, 4, 3), np.uint8))] * 3, columns=2, title=ODD),
-    "empty strip": lambda: figures.layer_strip([]),
     "curves": lambda: figures.curves(ROWS, ODD, best_epoch=1, loss_limit=2.0),
     "no curves": lambda: figures.curves([], ""),
     "confusion": lambda: figures.confusion(np.array([[3, 1], [0, 0]]), [ODD, "b"], ODD),
@@ -90,14 +88,10 @@ def test_html_escapes_its_alternative_text() -> None:
 @pytest.mark.parametrize("panels", [1, 4])
 def test_no_heading_and_no_note_is_cut_off(panels: int) -> None:
     words = " ".join(["explanation"] * 30)
-    drawn = [
-        figures.attribution(SCAN, [("a", RAMP)] * panels, signed=True, unit="logit", title=words, notes=[words]),
-        figures.layer_strip([("a", np.zeros((40, 40, 3), np.uint8))] * panels, tile=2.5, title=words),
-    ]
-    for figure in drawn:
-        figure.canvas.draw()
-        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        for text in filter(None, (figure._suptitle, figure._supxlabel)):  # type: ignore[attr-defined]
-            box = text.get_window_extent(renderer)
-            assert box.x0 >= 0 and box.x1 <= figure.bbox.width
-            assert box.y0 >= 0 and box.y1 <= figure.bbox.height
+    figure = figures.attribution(SCAN, [("a", RAMP)] * panels, signed=True, unit="logit", title=words, notes=[words])
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for text in filter(None, (figure._suptitle, figure._supxlabel)):  # type: ignore[attr-defined]
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.height

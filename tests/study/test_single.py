@@ -47,6 +47,13 @@ def test_a_blank_scan_does_not_end_the_batch(model: Path, scans: Path, tmp_path:
     assert [each["source"] for each in found["scans"]] == ["b-noise.png"]
 
 
+def test_pictures_are_drawn_unless_they_are_not_wanted(model: Path, scans: Path, tmp_path: Path) -> None:
+    for draw, endings in ((True, [".npz", ".png"]), (False, [".npz"])):
+        found = explain_files(model, [scans / "b-noise.png"], tmp_path / str(draw), ["gradcam"], draw=draw)
+        assert [Path(file).suffix for file in found["scans"][0]["files"]] == endings
+        assert sorted(file.suffix for file in (tmp_path / str(draw)).iterdir()) == endings
+
+
 def test_a_method_that_fails_fails_alone(model: Path, scans: Path, tmp_path: Path) -> None:
     """A blank scan has nothing to hide, so LIME and SHAP refuse it; a CNN has no attention to roll out."""
     methods = ["lime", "attention_rollout", "gradcam", "saliency", "shap"]

@@ -139,6 +139,13 @@ def test_targets_with_awkward_names(tmp_path: Path, volume: Path) -> None:
     assert len(set(names)) == 4 and all((tmp_path / "out" / name).is_file() for name in names)
 
 
+def test_a_volume_without_pictures_keeps_its_document(model: Path, volume: Path, tmp_path: Path) -> None:
+    found = explain_files(model, [volume], tmp_path / "out", ["gradcam"], slices="3-5", draw=False)
+    (document,) = found["volumes"][0]["files"]
+    assert json.loads(Path(document).read_text())["montages"] == []
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
 @pytest.mark.real
 def test_a_real_series_folder(model: Path, shared: Path, tmp_path: Path) -> None:
     series = shared / "data" / "dicom-mr-t1"

@@ -124,6 +124,7 @@ def explain(
     export: Annotated[
         list[str] | None, typer.Option("--export", help="Also as png, safetensors, nifti or dicom; repeatable.")
     ] = None,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="The NPZ files alone, no PNG of each.")] = False,
     objects: Objects = None,
     threshold: Threshold = "max:0.5",
     seed: Seed = 0,
@@ -153,7 +154,8 @@ def explain(
             model, scans, out, tuple(method or ("gradcam",)), layers=layers or None,
             targets=targets or "all", label=label,
             series=series, frame=frame, window=parse_window(window), plane=plane, slices=slices, volume=volume,
-            options=options, opening=opening, agree=consensus, seed=seed, progress=progress,
+            options=options, opening=opening, agree=consensus, draw=not no_pictures, seed=seed,
+            progress=progress,
         )  # fmt: skip
         records = [Path(file) for entry in written["scans"] for file in entry["files"] if file.endswith(".npz")]
         if wanted and records:

@@ -38,7 +38,7 @@ def diagnose(
     Args:
         signed: the map before ReLU.
         activation, gradient: what it was made of; looked at only where it is blank. No gradient where the method
-            needs none.
+            needs none, or where it gave every channel's weight and some are not 0.
     """
     low, high = map(float, signed.aminmax())
     smallest = float(torch.finfo(signed.dtype).tiny)
@@ -50,7 +50,7 @@ def diagnose(
 
 
 def diagnose_product(
-    signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"]
+    signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"] | None
 ) -> str:
     """The same for gradient times activation, whose channels can cancel so well that only rounding errors are left.
 
@@ -58,14 +58,14 @@ def diagnose_product(
     to 0 at every place, whatever the image.
     """
     word = diagnose(signed, activation, gradient)
-    if word == THERE:
+    if word == THERE and gradient is not None:
         rounding = ROUNDING * float((gradient * activation).abs().sum(0).max())
         return word if float(signed.abs().max()) > rounding else BELOW_FLOAT
     return word
 
 
 def diagnose_guided(
-    signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"]
+    signed: Float[Tensor, "h w"], activation: Float[Tensor, "c h w"], gradient: Float[Tensor, "c h w"] | None
 ) -> str:
     """The same for the recipe's weighted sum, whose range is scaled and whose sign does not matter."""
     if span(signed) > float(torch.finfo(signed.dtype).tiny):

@@ -7,7 +7,8 @@ Maps differ in unit, in grid and in grain, so each is first brought to common re
    weight is the total of its pixels and a pixel's value is not, so weights are spread over their pixels first: of a
    linear model, Shapley values of superpixels and integrated gradients then say the same.
 2. Strength: each is divided by its mean absolute value over the area, so that no method speaks louder than another. A
-   map that is 0 everywhere says nothing and is left out, by name.
+   map that is 0 everywhere says nothing and is left out, by name. So is an anchor of a target that is not predicted,
+   for it is a rule that it stays so and speaks against the target; and one that did not reach its precision.
 3. Consensus: the mean of what is left. Methods whose values are all signed give a signed consensus. Where one of them
    knows no "against" (Grad-CAM, saliency), the others are cut at 0 first: the question that all of them answer is
    where something speaks for the target.
@@ -27,6 +28,7 @@ from scipy.stats import rankdata
 from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.records.attribution import Attribution, find
+from whyscan.records.facts import note
 
 _METHOD, _AGREEMENT = "consensus", "agreement"
 _TOP = 0.2
@@ -92,8 +94,11 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
     regions = _regions(given)
     labels = given[0].geometry.labels_to_scan(regions)
     area = np.bincount(labels.ravel(), minlength=int(regions.max()) + 1).astype(float)
-    signed = all(each.signed for each in given)
+    why = [[_no_evidence(each, name) for name in targets] for each in given]
+    # a method that is left out everywhere does not take the others' signs
+    signed = all(each.signed for each, reasons in zip(given, why, strict=True) if not all(reasons))
     strengths = np.stack([_strength(_means(each, targets, labels, area), area, signed) for each in given])
+    strengths[np.array(why) != ""] = 0.0
     speaks = np.asarray(strengths.any(2))
     weights = strengths.sum(0) / np.maximum(speaks.sum(0), 1)[:, None]
     weights[np.abs(weights) < _NOTHING] = 0.0
@@ -115,7 +120,9 @@ def consensus(attributions: Sequence[Attribution] | Mapping[str, Attribution], t
         layer=None,
         evaluations=0,
         converged=None,
-        diagnosis=tuple(_diagnosis(methods, speaks[:, t]) for t in range(len(targets))),
+        diagnosis=tuple(
+            _diagnosis(methods, speaks[:, t], [reasons[t] for reasons in why]) for t in range(len(targets))
+        ),
         measured={
             "mean pairwise rank correlation": mean_correlation,
             "mean agreement": [float(each) for each in shares @ area / area.sum()],
@@ -154,6 +161,14 @@ def _common(given: Sequence[Attribution], target: str | None) -> tuple[str, ...]
         came = "; ".join(f"{each.method}: {', '.join(each.targets)}" for each in given)
         raise BadTarget(f"no target in common ({came})", "one that all explain", "explain the same targets")
     return common
+
+
+def _no_evidence(attribution: Attribution, target: str) -> str:
+    """Why an anchor's map does not say where something speaks for the target; "" where it does, and of other methods.
+
+    A map of another method that is hardly there is weak evidence. An anchor's is evidence of another thing.
+    """
+    return note(attribution, target) if attribution.method == "anchors" else ""
 
 
 def _regions(given: Sequence[Attribution]) -> Int32[np.ndarray, "mh mw"]:
@@ -224,8 +239,11 @@ def _mean_pair(correlations: Float64[np.ndarray, "a a"], speaks: Bool[np.ndarray
     return float(pairs.mean()) if len(pairs) else 0.0
 
 
-def _diagnosis(methods: Sequence[str], speaks: Bool[np.ndarray, " a"]) -> str:
-    silent = [name for name, said in zip(methods, speaks, strict=True) if not said]
-    if not silent:
-        return "there"
-    return "no method has a map" if len(silent) == len(methods) else f"there, without {', '.join(silent)}"
+def _diagnosis(methods: Sequence[str], speaks: Bool[np.ndarray, " a"], why: Sequence[str]) -> str:
+    """Whether there is a consensus, without whom, and why where their maps were not to be read."""
+    named = [f"{name} ({reason})" if reason else name for name, reason in zip(methods, why, strict=True)]
+    if speaks.any():
+        silent = [name for name, said in zip(named, speaks, strict=True) if not said]
+        return f"there, without {', '.join(silent)}" if silent else "there"
+    left_out = [name for name, reason in zip(named, why, strict=True) if reason]
+    return f"no method has a map, without {', '.join(left_out)}" if left_out else "no method has a map"

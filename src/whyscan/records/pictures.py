@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from whyscan.records.attribution import Attribution
-from whyscan.records.facts import note, told_from_zero
+from whyscan.records.facts import facts, note, told_from_zero
 from whyscan.records.geometry import Geometry
-from whyscan.render import figures, overlay
+from whyscan.render import colour, overlay, png
+from whyscan.render.scale import Scale
+from whyscan.render.sheet import Pixels, fitting, page, stacked
 
 TILE = 150
-"""Longer side of a layer's tile, in pixels."""
+"""Longer side of a slice's tile, in pixels."""
+
+_PANEL, _LAYER = 255, 138  # width in pixels of a target's panel, of a layer's tile
+_COLUMNS, _LAYERS = 5, 10  # of them in a row
 
 
 def sheet(attributions: Sequence[Attribution]) -> bytes:
@@ -27,41 +30,66 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
     """
     first, *more = attributions
     if more:
-        strips = [figures.to_png(_strip(attributions, target)) for target in first.targets]
-        return _stack(strips)
-    parts = [figures.to_png(first.plot())]
-    if first.segments is not None and first.signed:
-        parts.append(figures.to_png(_superpixels(first)))
-    return _stack(parts)
+        small = _all_shown_at(attributions, fitting(first.geometry.scan, _LAYER))
+        return png.encode(stacked([_strip(small, target) for target in first.targets]), palette=True)
+    shown = shown_at(first, fitting(first.geometry.scan, _PANEL))
+    classic = first.segments is not None and first.signed
+    return png.encode(stacked([_panels(shown), *([_superpixels(shown)] if classic else [])]))
 
 
-def _strip(attributions: Sequence[Attribution], target: str) -> Figure:
-    # hundreds of overlays of full size would take long to draw
-    small = [shown_at(each, TILE) if max(each.background().shape[:2]) > TILE else each for each in attributions]
-    names = [", ".join(filter(None, (each.layer or each.method, note(each, target)))) for each in small]
-    panels = [(name, each.overlay(target)) for name, each in zip(names, small, strict=True)]
-    first = attributions[0]
+def _panels(shown: Attribution) -> Pixels:
+    """The scan and, beside it, every target's overlay, all on one scale."""
+    background, signed = shown.background(), shown.signed
+    limit = colour.limit_of(*shown.values, share=shown.share)
+    tiles = [("scan", _outlined(shown, overlay.rgb(background)))]
+    for target, values in zip(shown.targets, shown.values, strict=True):
+        heat = overlay.heat(values, background, signed=signed, limit=limit)
+        tiles.append((shown.panel_title(target), _outlined(shown, heat)))
+    notes = [colour.convention(signed, shown.quantity), *facts(shown)]
+    scale = Scale(signed, limit, shown.unit, shown.share)
+    return page(tiles, columns=_COLUMNS, title=shown.headline, notes=notes, scale=scale)
+
+
+def _strip(layers: Sequence[Attribution], target: str) -> Pixels:
+    first = layers[0]
+    names = [", ".join(filter(None, (each.layer or each.method, note(each, target)))) for each in layers]
+    tiles = [(name, each.overlay(target)) for name, each in zip(names, layers, strict=True)]
     headline = replace(first, layer=None).headline
     title = f"{first.title(target)}\n{headline}, every layer from shallow to deep, each on its own scale"
-    return figures.layer_strip(panels, title=title)
+    notes = [colour.convention(first.signed, first.quantity)]
+    return page(tiles, columns=_LAYERS, title=title, notes=notes, size=10)
 
 
-def _superpixels(attribution: Attribution) -> Figure:
-    assert attribution.segments is not None and attribution.weights is not None
-    segments = attribution.geometry.labels_to_scan(attribution.segments)
+def _superpixels(shown: Attribution) -> Pixels:
+    assert shown.segments is not None and shown.weights is not None
+    segments = shown.geometry.labels_to_scan(shown.segments)
     # signs are shown whatever the size, so one that could as well be the other is not
-    sure = told_from_zero(attribution)
-    weights = attribution.weights if sure is None else np.where(sure, attribution.weights, np.float32(0))
-    shown = replace(attribution, weights=weights)
-    background = attribution.background()
-    panels = [("scan", overlay.rgb(background))]
-    panels += [
-        (attribution.panel_title(target), overlay.superpixels(shown.values[row], segments, background))
-        for row, target in enumerate(attribution.targets)
-    ]
+    sure = told_from_zero(shown)
+    weights = shown.weights if sure is None else np.where(sure, shown.weights, np.float32(0))
+    values = replace(shown, weights=weights).values
+    background = shown.background()
+    tiles = [("scan", _outlined(shown, overlay.rgb(background)))]
+    for target, each in zip(shown.targets, values, strict=True):
+        classic = overlay.superpixels(each, segments, background)
+        tiles.append((shown.panel_title(target), _outlined(shown, classic)))
     which = "the strongest superpixels" + ("" if sure is None else " whose 95 % interval leaves out 0")
-    title = f"{attribution.headline}: {which}, green for the target, magenta against, whatever their size"
-    return figures.layer_strip(panels, columns=5, tile=2.5, title=title)
+    title = f"{shown.headline}: {which}, green for the target, magenta against, whatever their size"
+    return page(tiles, columns=_COLUMNS, title=title)
+
+
+def _outlined(shown: Attribution, image: Pixels) -> Pixels:
+    """With the outline of the known lesion, if one is known."""
+    return image if shown.region is None else overlay.contour(image, shown.region)
+
+
+def _all_shown_at(layers: Sequence[Attribution], side: int) -> list[Attribution]:
+    """All on one small scan, which is shrunk once: hundreds of times would take longer than all maps."""
+    first = shown_at(layers[0], side)
+    return [
+        replace(each, thumbnail=first.thumbnail, region=first.region,
+                geometry=replace(each.geometry, scan=first.geometry.scan))
+        for each in layers
+    ]  # fmt: skip
 
 
 def shown_at(attribution: Attribution, side: int) -> Attribution:
@@ -77,17 +105,3 @@ def shown_at(attribution: Attribution, side: int) -> Attribution:
         region = np.asarray(Geometry.of(region.shape, (height, width)).region_to_model(region))
     geometry = replace(attribution.geometry, scan=(height, width))
     return replace(attribution, geometry=geometry, thumbnail=shrunk, region=region)
-
-
-def _stack(pngs: Sequence[bytes]) -> bytes:
-    if len(pngs) == 1:
-        return pngs[0]
-    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
-    whole = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
-    top = 0
-    for picture in pictures:
-        whole.paste(picture, (0, top))
-        top += picture.height
-    out = io.BytesIO()
-    whole.quantize(256).save(out, "PNG", optimize=True)
-    return out.getvalue()

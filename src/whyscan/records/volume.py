@@ -14,8 +14,9 @@ from whyscan.errors import BadInput
 from whyscan.records.attribution import Attribution, find
 from whyscan.records.pictures import TILE, shown_at
 from whyscan.records.reading import Reading, in_common
-from whyscan.render import colour, figures, overlay
+from whyscan.render import colour, overlay, png
 from whyscan.render import montage as drawing
+from whyscan.render.scale import Scale
 
 RULE = (
     "Mean: the average of a class's probability over the slices that were explained, each counting the same. Largest: "
@@ -173,13 +174,13 @@ def montage(attributions: Sequence[Attribution], target: str, *, notes: Sequence
         (_label(each, target), _tile(each, map_, signed=first.signed, limit=limit))
         for each, map_ in zip(small, values, strict=True)
     ]
-    unit = first.unit if first.share == 1 else f"{first.unit} (up to {1 - first.share:.0%} of the pixels lie beyond)"
-    figure = drawing.montage(
-        tiles, signed=first.signed, limit=limit, unit=unit, caption=colour.convention(first.signed, first.quantity),
+    drawn = drawing.montage(
+        tiles, scale=Scale(first.signed, limit, first.unit, first.share),
         title=f"{first.headline}, explained: {target}\n{_about(summary)}",
-        notes=[f"{summary.sentence()}.", "RESEARCH ONLY, not for diagnosis.", *notes],
+        notes=[colour.convention(first.signed, first.quantity), f"{summary.sentence()}.",
+               "RESEARCH ONLY, not for diagnosis.", *notes],
     )  # fmt: skip
-    return figures.to_png(figure)
+    return png.encode(drawn)
 
 
 def _about(summary: VolumeSummary) -> str:

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from whyscan.render import colour, overlay
+from whyscan.render import colour, overlay, png
+from whyscan.render.scale import Scale
 
 INK = "#24303c"
 TRAIN, VALIDATION = "#8b95a5", "#2f7fd0"
@@ -64,44 +65,9 @@ def attribution(
     for axis, (name, picture) in zip(axes, pictures, strict=False):
         axis.imshow(picture if region is None else overlay.contour(picture, region))
         _text(axis, _wrapped(name))
-    if share < 1:
-        unit = f"{unit} (up to {1 - share:.0%} of the pixels lie beyond)"
-    _colour_bar(figure, list(axes), signed=signed, limit=limit, unit=unit, alpha=alpha)
+    _colour_bar(figure, list(axes), Scale(signed, limit, unit, share, alpha))
     figure.suptitle(title, fontsize=9, parse_math=False)
     figure.supxlabel("\n".join(words), fontsize=7.5, parse_math=False)
-    return figure
-
-
-def layer_strip(
-    panels: Sequence[tuple[str, UInt8[np.ndarray, "h w 3"]]], *, columns: int = 10, tile: float = 1.35, title: str = ""
-) -> Figure:
-    """Finished pictures of one size in reading order (layers from shallow to deep, say), each under its name.
-
-    All are laid into one picture: an axis for each of fifty layers would take longer to lay out than they to compute.
-
-    Args:
-        tile: the width of one, in inches.
-    """
-    columns = max(1, min(columns, len(panels)))
-    rows = max(1, -(-len(panels) // columns))
-    height, width = panels[0][1].shape[:2] if panels else (1, 1)
-    size = 6 if tile < 2 else 8
-    lines = max((_wrapped(name).count("\n") + 1 for name, _ in panels), default=1)
-    per_inch = width / (0.94 * tile)  # pixels of the pictures to an inch of the figure
-    line, pitch = size / 72 * per_inch, round(tile * per_inch)
-    head = round((1.3 * lines + 1) * line)
-    whole = np.full((rows * (height + head), columns * pitch, 3), 255, np.uint8)
-    title = _fitted(title, tile * columns)
-    figure = _figure(tile * columns, whole.shape[0] / per_inch + 0.35 + 0.15 * (title.count("\n") + 1))
-    axis = figure.subplots()
-    axis.set_axis_off()
-    for number, (name, picture) in enumerate(panels):
-        top, left = (number // columns) * (height + head) + head, (number % columns) * pitch
-        whole[top : top + height, left : left + width] = picture
-        middle = left + width / 2
-        axis.text(middle, top - 0.45 * line, _wrapped(name), fontsize=size, color=INK, ha="center", parse_math=False)
-    axis.imshow(whole)
-    figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
 
 
@@ -198,11 +164,9 @@ def reliability(
 def to_png(figure: Figure, *, dpi: int = 110) -> bytes:
     """The figure as PNG without metadata; the same figure gives the same bytes."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi)
-    out = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})  # it is compressed below
     with Image.open(drawn) as picture:
-        picture.convert("RGB").save(out, "PNG", optimize=True)
-    return out.getvalue()
+        return png.encode(np.asarray(picture.convert("RGB")))
 
 
 def to_svg(figure: Figure, *, name: str) -> str:
@@ -236,13 +200,12 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _colour_bar(figure: Figure, axes: Sequence[Axes], *, signed: bool, limit: float, unit: str, alpha: float) -> None:
-    steps = overlay.bar(signed=signed, alpha=alpha, steps=101) / 255
+def _colour_bar(figure: Figure, axes: Sequence[Axes], scale: Scale) -> None:
+    steps = overlay.bar(signed=scale.signed, alpha=scale.alpha, steps=101) / 255
     colours = LinearSegmentedColormap.from_list("bar", steps, N=256)
-    end = limit if limit > 0 else 1.0
-    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(-end if signed else 0.0, end), colours)
-    drawn = figure.colorbar(scale, ax=list(axes), shrink=0.7, aspect=30)
-    drawn.set_label(f"{unit} (blank)" if limit == 0 else unit, fontsize=8, parse_math=False)
+    mapped = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*scale.ends), colours)
+    drawn = figure.colorbar(mapped, ax=list(axes), shrink=0.7, aspect=30)
+    drawn.set_label(scale.label, fontsize=8, parse_math=False)
     drawn.ax.tick_params(labelsize=7)
 
 

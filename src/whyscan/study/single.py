@@ -41,6 +41,7 @@ def explain_files(
     options: Mapping[str, Any] | None = None,
     opening: Mapping[str, Any] | None = None,
     agree: bool = False,
+    draw: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def explain_files(
         options: settings by name, each for the methods that have it: `samples`, `fill`, `score`, `steps`, ...
         opening: what `load` is to know of the model: classes, input_size, preprocess, backbone.
         agree: whether to write the consensus of the methods as well.
+        draw: whether to write the PNGs, too.
 
     Returns:
         {"scans": [{"source", "predicted", "probability", "reading", "files", "maps": see `told.row`}],
@@ -90,13 +92,13 @@ def explain_files(
             continue
         if not (stem := stems[number]):
             stem = files.free_name(scan.source, taken)
-        done.append(_write(found, scan, out, stem))
+        done.append(_write(found, scan, out, stem, draw))
         if given[number].volume:
             slices_of.setdefault(given[number].volume, []).append(_numbers(found, done[-1]))
     left: dict[str, list[dict[str, str]]] = {}
     for number, reason in empty.items():
         left.setdefault(given[number].volume, []).append(reason)
-    volumes = write_volumes(slices_of, left, out, progress)
+    volumes = write_volumes(slices_of, left, out, progress, draw=draw)
     return {"scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes}
 
 
@@ -119,13 +121,15 @@ def _failures(source: str, failed: Mapping[str, Failed]) -> list[dict[str, Any]]
     return [{"source": source, "methods": names, "error": error} for error, names in methods.items()]
 
 
-def _write(found: Found, scan: Scan, out: Path, stem: str) -> dict[str, Any]:
+def _write(found: Found, scan: Scan, out: Path, stem: str, draw: bool) -> dict[str, Any]:
     written: list[str] = []
     for method, attributions in found.items():
         base = out / f"{stem}.{method}"
         save_all(base.with_name(base.name + ".npz"), attributions)
-        files.write_bytes(base.with_name(base.name + ".png"), pictures.sheet(attributions))
-        written += [f"{base}.npz", f"{base}.png"]
+        written.append(f"{base}.npz")
+        if draw:
+            files.write_bytes(base.with_name(base.name + ".png"), pictures.sheet(attributions))
+            written.append(f"{base}.png")
     first = next(iter(found.values()))[0]
     return {
         "source": scan.source,

@@ -71,12 +71,15 @@ def write_volumes(
     empty: Mapping[str, Sequence[Mapping[str, str]]],
     out: Path,
     progress: Progress = quiet,
+    *,
+    draw: bool = True,
 ) -> list[dict[str, Any]]:
     """For each volume of which several slices were explained its document and its montages.
 
     Args:
         written: for each volume's name what was written of its slices: {method: NPZ}.
         empty: for each the slices that were left out: {"source", "reason"}.
+        draw: whether to write the montages, too.
 
     Returns:
         {"name", "predicted", "mean", "sentence", "empty", "files"} of each.
@@ -85,13 +88,13 @@ def write_volumes(
     found = []
     for number, (name, entries) in enumerate(several.items()):
         progress("drawing montages", number, len(several))
-        found.append(_write(name, entries, list(empty.get(name, ())), out))
+        found.append(_write(name, entries, list(empty.get(name, ())), out, draw))
     progress("drawing montages", len(several), len(several))
     return found
 
 
 def _write(
-    name: str, entries: Sequence[Mapping[str, str]], empty: Sequence[Mapping[str, str]], out: Path
+    name: str, entries: Sequence[Mapping[str, str]], empty: Sequence[Mapping[str, str]], out: Path, draw: bool
 ) -> dict[str, Any]:
     taken: set[str] = set()
     left = "1 slice" if len(empty) == 1 else f"{len(empty)} slices"
@@ -105,7 +108,7 @@ def _write(
         without = len(entries) - len(slices)
         said = [*notes, f"{method} failed on {without} more."] if without else notes
         taken.clear()
-        for target in dict.fromkeys(target for each in slices for target in each.targets):
+        for target in dict.fromkeys(target for each in slices for target in each.targets) if draw else ():
             path = out / f"{name}.{method}.{_part(target, taken)}.montage.png"
             files.write_bytes(path, montage(slices, target, notes=said))
             pictures.append(str(path))

@@ -38,7 +38,7 @@ def test_gradcampp_is_the_closed_form_of_equation_19_where_that_is_defined() -> 
     a, g = pair()
     a = a.abs()
     alpha = g**2 / (2 * g**2 + a.sum((2, 3), keepdim=True) * g**3)
-    torch.testing.assert_close(gradcampp(a, g), combine((alpha * g.relu()).sum((2, 3)), a))
+    torch.testing.assert_close(gradcampp(a, g), combine((alpha * g.relu()).sum((2, 3))[None], a)[0])
     silent = gradcampp(a, torch.zeros_like(g))
     assert not silent.any()
     # 2 + g sum(A) = 2 - 1 * 2 = 0: no weight rather than an infinite one

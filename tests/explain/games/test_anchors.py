@@ -61,13 +61,15 @@ def test_the_two_superpixels_that_settle_it_are_found(seed) -> None:
 
 def test_every_target_has_a_rule_of_its_own() -> None:
     """ "no" is not predicted: it stays so where "yes" stays. "never" is never predicted: nothing need be shown."""
-    (found,) = anchors()(box(both), [SCAN], ["no", "never", "yes-no"])
+    (found,) = anchors()(box(both), [SCAN], ["no", "never", "yes-no", "no-yes"])
     assert np.flatnonzero(found.weights[0]).tolist() == np.flatnonzero(found.weights[2]).tolist() == [2, 5]
+    assert np.flatnonzero(found.weights[3]).tolist() == [2, 5]
     assert not found.weights[1].any()
     assert found.diagnosis == (
         "there, for its not being predicted",
         "no superpixel is needed, for its not being predicted",
         "there",
+        "there, for its not being ahead",
     )
     assert found.measured["coverage"][1] == 1.0
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyscan.errors import BadInput
+from whyscan.explain.explain import configure
 from whyscan.explain.games.converge import SETTLED
 from whyscan.explain.games.estimate import AGREEMENT, TOGETHER
 from whyscan.explain.games.hierarchy import depths
@@ -200,6 +201,13 @@ def test_beyond_the_quadratures_means_each_branch_stands_for_itself(monkeypatch:
 def test_a_budget_for_less_than_both_ends_is_refused() -> None:
     with pytest.raises(BadInput, match="2 evaluations or more"):
         owen_values(any_game(3, 0), random_tree(3, 0), 1)
+
+
+def test_an_estimator_that_would_not_be_used_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"Owen values, which have an estimator of their own.*leave it out"):
+        Owen(Perturbation(estimator="regression"))
+    with pytest.raises(BadInput, match="an estimator of their own"):
+        configure({"shap": "shap", "owen": "owen"}, {"estimator": "regression"})
 
 
 def test_the_method_says_what_it_spent_and_adds_up(toy, scan) -> None:

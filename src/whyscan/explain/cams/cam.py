@@ -18,20 +18,21 @@ from whyscan.checks import at_least, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadModel
 from whyscan.explain.blank import CLASS_TOKEN, NO_GRADIENT, diagnose
-from whyscan.explain.cams.kernels import Signed
+from whyscan.explain.cams.kernels import Signed, Weights, combine
 from whyscan.explain.targets import Targets, facts, resolve, stacked
-from whyscan.explain.trace import Reduced, Tracer, tracing
+from whyscan.explain.trace import Tracer, tracing
 from whyscan.explain.whitebox import need_gradients
 from whyscan.models.batches import halving
 from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.modes import plain_float32
 from whyscan.models.tokens import to_channels
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
 
 R = TypeVar("R")
-Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], Signed]
-Diagnose = Callable[[Tensor, Tensor, Tensor], str]
+Kernel = Callable[[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]], Signed | Weights]
+Diagnose = Callable[[Tensor, Tensor, Tensor | None], str]
 RowsFor = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(rows of logit weights (t, k), logits (k,)) -> (rows to differentiate (t, k), what they were divided by (t,))."""
 
@@ -43,6 +44,10 @@ class Maps:
     maps: Float32[np.ndarray, "t h w"]
     words: Sequence[str]
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def first(self, targets: int) -> Maps:
+        """Those of the first targets: a scan with fewer than others of its batch has rows of 0 after its own."""
+        return Maps(self.maps[:targets], self.words[:targets])
 
 
 def as_logits(rows: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - a RowsFor
@@ -61,7 +66,7 @@ class Cam:
 
     Attributes:
         method, title: its name in the table of methods, and the one that people read.
-        kernel: activation and gradient -> signed map.
+        kernel: activation and gradient -> signed map (n, h, w), or weights (n, c) to sum the channels with.
         settings: what the attribution says of it.
         score: what is differentiated, for the attribution.
         diagnose: a signed map, its activation and gradient -> a word.
@@ -237,7 +242,16 @@ def attribution(
     )
 
 
-_Kept = tuple[Float[Tensor, "n h w"], list[str]]
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Of one target at one layer: its signed maps (n, h, w) or its channels' weights (n, c).
+
+    Attributes:
+        words: a diagnosis for each scan; None where the map that the weights make is to be looked at first.
+    """
+
+    values: Signed | Weights
+    words: Sequence[str | None]
 
 
 def _traced(
@@ -261,30 +275,52 @@ def _traced(
         return torch.from_numpy(stacked(weights))
 
     kernels = {layer.path: partial(_keep, cam, layer) for layer in layers}
-    traced = run(stack(classifier, prepared), rows, kernels)
-    return [
-        [_finished(cam, classifier, case, factors[i], layer, traced, i) for layer in layers]
-        for i, case in enumerate(asked)
-    ]
+    outputs: dict[str, Tensor] = {}
+    traced = run(stack(classifier, prepared), rows, kernels, outputs)
+    made = [_maps(cam, layer, traced.results[layer.path], outputs[layer.path]) for layer in layers]
+    found = []
+    for i, case in enumerate(asked):
+        kept = [cam.finish(maps[i].first(len(case.names)), factors[i]) for maps in made]
+        found.append(
+            [
+                attribution(
+                    classifier, case, layer, each, method=cam.method, score=cam.score, settings=dict(cam.settings)
+                )
+                for layer, each in zip(layers, kept, strict=True)
+            ]
+        )
+    return found
 
 
 def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
+    """What is kept of a gradient while it is there: it is too large to wait for the other targets'."""
     activation, gradient = to_channels(output, layer), to_channels(slope, layer)
-    signed = cam.kernel(activation, gradient)
-    if not all(math.isfinite(end) for end in signed.aminmax()):
-        came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
-        raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")
-    words = [cam.diagnose(*each) for each in zip(signed, activation, gradient, strict=True)]
+    values = cam.kernel(activation, gradient)
+    if values.ndim == 2:
+        # without any weight the map is blank, and only the gradient tells why
+        signed = [None if moved else activation.new_zeros(activation.shape[2:]) for moved in values.any(1).tolist()]
+    else:
+        signed = list(values)
+    words = [None if each is None else cam.diagnose(each, activation[i], gradient[i]) for i, each in enumerate(signed)]
     if layer.prefix and NO_GRADIENT in words:
         read = slope[:, : layer.prefix].flatten(1).any(1).tolist()
         words = [CLASS_TOKEN if word == NO_GRADIENT and own else word for word, own in zip(words, read, strict=True)]
-    return signed.cpu(), words
+    return _Kept(values, words)
 
 
-def _finished(
-    cam: Cam, classifier: Classifier, case: Case, factors: np.ndarray, layer: Layer, traced: Reduced[_Kept], i: int
-) -> Attribution:
-    mine = traced.results[layer.path][: len(case.names)]
-    found = Maps(np.stack([signed[i].numpy() for signed, _ in mine]), [words[i] for _, words in mine])
-    kept = cam.finish(found, factors)
-    return attribution(classifier, case, layer, kept, method=cam.method, score=cam.score, settings=dict(cam.settings))
+def _maps(cam: Cam, layer: Layer, kept: Sequence[_Kept], output: Tensor) -> list[Maps]:
+    """Each scan's maps of all targets, once the last gradient has come by."""
+    activation = to_channels(output, layer)
+    signed = torch.stack([each.values for each in kept])
+    if signed.ndim == 3:
+        with plain_float32(activation.device):
+            signed = combine(signed, activation)
+    if not all(math.isfinite(end) for end in signed.aminmax()):
+        came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
+        raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")
+    words = [
+        [cam.diagnose(signed[t, i], activation[i], None) if word is None else word for i, word in enumerate(each.words)]
+        for t, each in enumerate(kept)
+    ]
+    arrays = signed.cpu().numpy()
+    return [Maps(arrays[:, i], [word[i] for word in words]) for i in range(len(activation))]

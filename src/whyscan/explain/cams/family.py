@@ -22,7 +22,7 @@ from whyscan.explain.cams.cam import (
     over_batches,
     stack,
 )
-from whyscan.explain.cams.kernels import eigencam, gradcampp, hirescam, layercam, xgradcam
+from whyscan.explain.cams.kernels import eigencam, gradcampp_weights, hirescam, layercam, xgradcam_weights
 from whyscan.explain.targets import Targets
 from whyscan.explain.trace import tracing
 from whyscan.models.classifier import Classifier, Layer
@@ -62,7 +62,7 @@ class GradCAMPlusPlus:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp))
+    __call__, at = at_own_layer, _by(Cam("gradcampp", "Grad-CAM++", gradcampp_weights))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class XGradCAM:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam))
+    __call__, at = at_own_layer, _by(Cam("xgradcam", "XGrad-CAM", xgradcam_weights))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from whyscan.checks import one_of
 from whyscan.data.scan import Scan
 from whyscan.explain.blank import EPS, diagnose, diagnose_guided, diagnose_recipe
 from whyscan.explain.cams.cam import Cam, Maps, at_own_layer, check_settings, explain_at
-from whyscan.explain.cams.kernels import combine, guided_sum
+from whyscan.explain.cams.kernels import gradcam_weights, guided_weights, summed
 from whyscan.explain.gradients.backward import softmax_slopes
 from whyscan.explain.targets import Targets
 from whyscan.models.classifier import Classifier, Layer
@@ -29,7 +29,7 @@ Recipe = Literal["logit", "softmax-guided"]
 
 def weighted_sum(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Equation 1 and the inside of equation 2: channels summed, each weighted by its mean gradient."""
-    return combine(gradient.mean((2, 3)), activation)
+    return summed(gradcam_weights, activation, gradient)
 
 
 def gradcam(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -104,11 +104,11 @@ def _min_max(found: Maps, factors: np.ndarray) -> Maps:
 
 
 _RECIPES = {
-    "logit": Cam("gradcam", "Grad-CAM", weighted_sum),
+    "logit": Cam("gradcam", "Grad-CAM", gradcam_weights),
     "softmax-guided": Cam(
         "gradcam",
         "Grad-CAM, softmax-guided",
-        guided_sum,
+        guided_weights,
         settings={
             "recipe": "softmax-guided", "score": "probability", "relu": False, "guided": True,
             "scaled": "min-max on the layer's own grid, eps 1e-8",

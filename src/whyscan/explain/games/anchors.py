@@ -149,7 +149,14 @@ def event_of(row: Float32[np.ndarray, " k"], whole: Float32[np.ndarray, " k"]) -
 
 def _diagnose(anchor: Anchor, row: np.ndarray, whole: np.ndarray, precision: float) -> str:
     """Whether there is an anchor, and of what, where it is not the prediction itself."""
-    of = "" if (row < 0).any() or row.argmax() == whole.argmax() else ", for its not being predicted"
+    of = _turned_round(row, whole)
     if not anchor.reached:
         return f"no anchor reaches a precision of {precision:g}{of}"
     return f"there{of}" if anchor.members.any() else f"no superpixel is needed{of}"
+
+
+def _turned_round(row: np.ndarray, whole: np.ndarray) -> str:
+    """What the rule is of, where it speaks against the target: of a class not predicted, of a contrast not ahead."""
+    if (row < 0).any():
+        return "" if whole @ row > 0 else ", for its not being ahead"
+    return "" if row.argmax() == whole.argmax() else ", for its not being predicted"

@@ -149,6 +149,9 @@ class Owen:
 
     def __post_init__(self) -> None:
         made_of(Perturbation, perturbation=self.perturbation)
+        if self.perturbation.estimator == "regression":
+            came = 'estimator "regression" for Owen values, which have an estimator of their own'
+            raise BadInput(came, "none", "leave it out; LIME and SHAP can have a Perturbation of their own with it")
 
     def __call__(
         self,
