@@ -129,6 +129,20 @@ def test_a_method_that_fails_is_named_and_the_others_are_written(trained: tuple[
     assert (failed["source"], failed["methods"]) == ("flat.png", ["lime"]) and "hiding" in failed["error"]
 
 
+def test_what_a_map_rests_on_is_told(trained: tuple[Path, Result], phantoms: Path, tmp_path: Path) -> None:
+    out, _ = trained
+    scan = sorted(phantoms.rglob("Testing/glioma/*.png"))[0]
+    options = ["--method", "gradcam", "--method", "lime", "--samples", 60, "--engine", "float32", "--targets", "glioma"]
+    asked = ["explain", out / "models" / "test_resnet", scan, *options, "--out", tmp_path]
+    cam, lime = json.loads(call(*asked, "--json").stdout)["scans"][0]["maps"]
+    saved = load_all(tmp_path / f"{scan.stem}.lime.npz")[0]
+    assert (cam["method"], cam["evaluations"], cam["converged"], cam["deviation"]) == ("gradcam", None, None, None)
+    assert cam["layer"] == load(out / "models" / "test_resnet").layer("last").name and len(cam["diagnosis"]) == 1
+    assert (lime["targets"], lime["evaluations"], lime["engine"]) == (["glioma"], saved.evaluations, "torch float32")
+    told = call(*asked).stdout
+    assert f"  lime: {saved.evaluations} evaluations, " in told and f"  gradcam: layer {cam['layer']}, " in told
+
+
 def test_a_study_of_models_that_exist_takes_their_names(
     trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
 ) -> None:

@@ -210,14 +210,17 @@ def methods(json: Json = False) -> None:
 
 
 def _say_explained(written: dict[str, Any]) -> None:
+    from whyscan.study import told
+
     for entry in written["scans"]:
         console.say(
-            f"{entry['source']}: {entry['predicted']} ({entry['probability']:.3f})", *(f"  {f}" for f in entry["files"])
+            f"{entry['source']}: {entry['predicted']} ({entry['probability']:.3f})",
+            *(f"  {each}" for each in told.lines(entry["maps"]) + entry["files"]),
         )
-    told = Counter(entry["source"] for entry in written["scans"] + written["failed"])
+    entries = Counter(entry["source"] for entry in written["scans"] + written["failed"])
     for entry in written["failed"]:
         # one entry alone is of the whole scan: no method made anything of it, all for the same reason
-        which = f"{', '.join(entry['methods'])}: " if told[entry["source"]] > 1 else ""
+        which = f"{', '.join(entry['methods'])}: " if entries[entry["source"]] > 1 else ""
         console.note(f"{entry['source']}: {which}{entry['error']}")
     _say_warnings(written["scans"])
     _say_volumes(written["volumes"])

@@ -18,6 +18,7 @@ from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files, pictures
 from whyscan.records.attribution import find, save_all
+from whyscan.study import told
 from whyscan.study.scanwise import Failed, Found, Job
 from whyscan.study.volume import empty_slices, write_volumes
 
@@ -57,7 +58,7 @@ def explain_files(
         draw: whether to write the PNGs, too.
 
     Returns:
-        {"scans": [{"source", "predicted", "probability", "reading", "files"}],
+        {"scans": [{"source", "predicted", "probability", "reading", "files", "maps": see `told.row`}],
         "failed": [{"source", "methods", "error"}], "empty": [{"source", "reason"}], "volumes": see `write_volumes`}.
         Slices with hardly any tissue are empty, and a scan fails that cannot be read or that the model has no answer
         to. Where some methods fail, the others' files are written; an entry of "failed" names those with one error.
@@ -136,4 +137,5 @@ def _write(found: Found, scan: Scan, out: Path, stem: str, draw: bool) -> dict[s
         "probability": first.probability(first.predicted),
         "reading": list(scan.reading),
         "files": written,
+        "maps": [told.row(each) for attributions in found.values() for each in attributions],
     }
