@@ -9,9 +9,8 @@ that the same line goes on after a kill.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,14 +19,12 @@ from typing import Any
 import numpy as np
 from error_measure import METHODS, beside
 from error_peers import PEERS
-from error_reference import Judged, choose, float32, judged, truth
+from error_reference import Judged, truth
+from error_scans import measured, ratio
 from error_stats import Curve, median, needed, resampled
 from markdown_table import markdown
-from scipy import stats
 
-import whyscan
 from whyscan.explain.games.estimate import drawn, estimate
-from whyscan.models import process
 from whyscan.records import files
 
 BUDGETS = (50, 100, 200, 500, 1000)
@@ -43,26 +40,17 @@ Where = tuple[str, str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a model folder, or any file that whyscan loads")
-    parser.add_argument("--data", type=Path, required=True, help="the folder that the splits' paths are relative to")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.csv: scans of validation and clean test")
-    parser.add_argument("--scans", type=int, default=8)
-    parser.add_argument("--samples", type=int, default=12_000, help="of the reference; %(default)s")
-    parser.add_argument("--out", type=Path, required=True, help="a folder for references")
-    asked = parser.parse_args()
-    process.keep_allocations()
-    classifier = whyscan.load(asked.model)
-    predict, found = float32(classifier), []
-    for i, row in enumerate(choose(asked.splits, asked.scans)):
-        done = asked.out / "link" / f"{asked.model.stem}.{i:02d}.json"
-        if not done.exists():
-            scan = whyscan.read_scan(asked.data / row["path"], label=row["label"])
-            pool = asked.out / "pool" / f"{asked.model.stem}.{i:02d}.npz"
-            files.write_json(done, list(rows(judged(pool, classifier, predict, scan, asked.samples))))
-        found.append(files.read_json(done))
-        sys.stderr.write(f"{i + 1} of {asked.scans}\n")
+    found = measured(__doc__, _kept)
     sys.stdout.write(f"{gains(found)}\n\n{needs(found)}\n")
+
+
+def _kept(stem: Path, game: Callable[[], Judged]) -> list[Row]:
+    """A scan's rows: read, or measured and written."""
+    done = stem.parent / "link" / f"{stem.name}.json"
+    if not done.exists():
+        files.write_json(done, list(rows(game())))
+    found: list[Row] = files.read_json(done)
+    return found
 
 
 def rows(scan: Judged) -> Iterator[Row]:
@@ -90,7 +78,7 @@ def gains(scans: Sequence[Sequence[Row]]) -> str:
     lines = []
     for name, origin in _places():
         cells = [[_errors(scan, name, origin, n, linked) for scan in scans for linked in LINKED] for n in BUDGETS]
-        ratios = [_ratio(each[::2], each[1::2]) for each in cells]
+        ratios = [ratio(each[::2], each[1::2]) for each in cells]
         lines.append((name, origin, "error, with / without", *ratios))
         for linked, called in LINKED.items():
             covers = [_cover(scans, name, origin, n, linked) for n in BUDGETS]
@@ -128,14 +116,6 @@ def _errors(scan: Sequence[Row], name: str, origin: str, n: int, linked: bool | 
 
 def _cover(scans: Sequence[Sequence[Row]], name: str, origin: str, n: int, linked: bool) -> float:
     return float(np.mean([row["cover"] for scan in scans for row in _chosen(scan, name, origin, n, linked)]))
-
-
-def _ratio(ones: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> str:
-    """Geometric mean over scans with a 95 % t interval."""
-    logs = np.array([np.log(one / other).mean() for one, other in zip(ones, others, strict=True)])
-    half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)) if len(logs) > 1 else np.nan
-    low, middle, high = np.exp([logs.mean() - half, logs.mean(), logs.mean() + half])
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
 if __name__ == "__main__":

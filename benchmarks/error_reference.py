@@ -14,7 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.explain.games.emulator import Emulator, emulate
 from whyscan.explain.games.hierarchy import Merges, hierarchy
 from whyscan.explain.games.lime import LIME, kernel, lime_weights
-from whyscan.explain.games.link import Link, of_probabilities
+from whyscan.explain.games.link import Link, link_of
 from whyscan.explain.games.measure import Estimand, by_size, shapley
 from whyscan.explain.games.owen import evaluations_needed, owen_values
 from whyscan.explain.games.perturb import Game, Memory, game, play
@@ -24,6 +24,7 @@ from whyscan.explain.games.shap import SHAP
 from whyscan.models import openvino_engine
 from whyscan.models.classifier import Classifier, Predict, softmax
 from whyscan.records import files
+from whyscan.records.attribution import Score
 
 SCORES = ("probability", "logit")
 HELD_OUT = ("test-clean", "validation")
@@ -65,10 +66,10 @@ class Judged:
         logits = self.answers(coalitions).astype(float)
         return softmax(logits) if score == "probability" else logits
 
-    def link(self, score: str) -> Link | None:
+    def link(self, score: Score) -> Link | None:
         """What whyscan is told of how the scores come about."""
         classes = len(next(iter(self.memory.values())))
-        return of_probabilities(self.answers, np.eye(classes, dtype=np.float32)) if score == "probability" else None
+        return link_of(score, self.answers, np.eye(classes, dtype=np.float32))
 
 
 def choose(splits: Path, count: int) -> list[dict[str, str]]:

@@ -9,25 +9,21 @@ where `--samples` is the same.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from error_measure import beside
-from error_reference import Judged, choose, float32, judged, truth
+from error_reference import Judged, truth
+from error_scans import measured, ratio
 from markdown_table import markdown
-from scipy import stats
 
-import whyscan
 from whyscan.explain.games.estimate import Estimator, estimate
 from whyscan.explain.games.lime import LIME
 from whyscan.explain.games.sampling import Sizes, draw, log_binomial
 from whyscan.explain.games.shap import SHAP
-from whyscan.models import process
 
 BUDGETS = (50, 100, 200, 500, 1000)
 SEEDS = (0, 1, 2)
@@ -51,22 +47,7 @@ Errors = Mapping[Key, np.ndarray]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a model folder, or any file that whyscan loads")
-    parser.add_argument("--data", type=Path, required=True, help="the folder that the splits' paths are relative to")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.csv: scans of validation and clean test")
-    parser.add_argument("--scans", type=int, default=8)
-    parser.add_argument("--samples", type=int, default=12_000, help="of the reference; %(default)s")
-    parser.add_argument("--out", type=Path, required=True, help="a folder for references")
-    asked = parser.parse_args()
-    process.keep_allocations()
-    classifier = whyscan.load(asked.model)
-    predict, found = float32(classifier), []
-    for i, row in enumerate(choose(asked.splits, asked.scans)):
-        scan = whyscan.read_scan(asked.data / row["path"], label=row["label"])
-        pool = asked.out / "pool" / f"{asked.model.stem}.{i:02d}.npz"
-        found.append(errors(judged(pool, classifier, predict, scan, asked.samples)))
-        sys.stderr.write(f"{i + 1} of {asked.scans}\n")
+    found = measured(__doc__, lambda _, game: errors(game()))
     sys.stdout.write(tables(found) + "\n")
 
 
@@ -102,17 +83,14 @@ def tables(scans: list[Errors]) -> str:
         for way in ways
     ]
     ratios = [
-        (estimator, f"{one} / {other}", *(_ratio(scans, (estimator, one, n), (estimator, other, n)) for n in BUDGETS))
+        (estimator, f"{one} / {other}", *(_beside(scans, (estimator, one, n), (estimator, other, n)) for n in BUDGETS))
         for estimator, one, other in PAIRS
     ]
     return f"{markdown(head, medians)}\n\n{markdown(head, ratios)}"
 
 
-def _ratio(scans: list[Errors], one: Key, other: Key) -> str:
-    logs = np.array([np.log(scan[one] / scan[other]).mean() for scan in scans])
-    half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)) if len(logs) > 1 else np.nan
-    low, middle, high = np.exp([logs.mean() - half, logs.mean(), logs.mean() + half])
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+def _beside(scans: list[Errors], one: Key, other: Key) -> str:
+    return ratio([scan[one] for scan in scans], [scan[other] for scan in scans])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from whyscan.data.read import read_scan
 from whyscan.data.scan import Scan
 from whyscan.explain.cams.ablationcam import AblationCAM
-from whyscan.explain.cams.kernels import gradcampp
+from whyscan.explain.cams.kernels import gradcampp_weights, summed
 from whyscan.explain.cams.scorecam import ScoreCAM
 from whyscan.explain.explain import explain_layers
 from whyscan.explain.methods import METHODS
@@ -144,7 +144,7 @@ def test_where_the_peer_is_wrong_gradcampp_of_small_gradients() -> None:
     cam = peer.GradCAMPlusPlus(nn.Conv2d(1, 1, 1), [])
     weights = cam.get_cam_weights(None, None, None, activation, gradient)[0]
     assert weights[0] / weights[1] == pytest.approx(8, rel=0.1)
-    each = [gradcampp(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), g)).item() for g in (2e-4, 1e-4)]
+    each = [summed(gradcampp_weights, torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), g)).item() for g in (2e-4, 1e-4)]
     assert each[0] == pytest.approx(1e-4, rel=1e-3)
     assert each[0] / each[1] == pytest.approx(2, rel=1e-3)
 
@@ -158,7 +158,7 @@ def test_gradcampp_is_equation_19_as_it_is_printed(negative: bool, size: float) 
     activation = activation if negative else np.maximum(activation, 0)
     alpha = gradient**2 / (2 * gradient**2 + gradient**3 * activation.sum((1, 2), keepdims=True))
     weights = (alpha * np.maximum(gradient, 0)).sum((1, 2))
-    (found,) = gradcampp(torch.from_numpy(activation[None]), torch.from_numpy(gradient[None])).numpy()
+    (found,) = summed(gradcampp_weights, torch.from_numpy(activation[None]), torch.from_numpy(gradient[None])).numpy()
     expected = np.tensordot(weights, activation, 1)
     np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max())
 

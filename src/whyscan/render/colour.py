@@ -16,6 +16,8 @@ FOR = (0x6C, 0xD4, 0x2A)
 """sRGB of "speaks for the explained class"."""
 AGAINST = (0xF0, 0x55, 0xC8)
 """sRGB of "speaks against the explained class"."""
+INK = (0x24, 0x30, 0x3C)
+"""sRGB of words."""
 OUTLINE = (0xFF, 0xC8, 0x57)
 """sRGB of a known lesion's outline: neither for nor against."""
 

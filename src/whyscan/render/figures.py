@@ -22,7 +22,7 @@ from PIL import Image
 from whyscan.render import colour, overlay, png
 from whyscan.render.scale import Scale
 
-INK = "#24303c"
+INK = "#{:02x}{:02x}{:02x}".format(*colour.INK)
 TRAIN, VALIDATION = "#8b95a5", "#2f7fd0"
 
 

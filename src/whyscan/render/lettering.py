@@ -10,7 +10,9 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-INK = (0x24, 0x30, 0x3C)
+from whyscan.render import colour
+
+INK = colour.INK
 
 
 def pitch(size: int) -> int:

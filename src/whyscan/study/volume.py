@@ -102,13 +102,13 @@ def _write(
     pictures: list[str] = []
     whole = summarise_volume([_answer(Path(next(iter(entry.values())))) for entry in entries])
     document: dict[str, Any] = whole.as_record() | {"sentence": whole.sentence()}
-    for method in dict.fromkeys(method for entry in entries for method in entry):
+    for method in dict.fromkeys(method for entry in entries for method in entry) if draw else ():
         # of many layers, the deepest
         slices = [load_all(Path(entry[method]))[-1] for entry in entries if method in entry]
         without = len(entries) - len(slices)
         said = [*notes, f"{method} failed on {without} more."] if without else notes
         taken.clear()
-        for target in dict.fromkeys(target for each in slices for target in each.targets) if draw else ():
+        for target in dict.fromkeys(target for each in slices for target in each.targets):
             path = out / f"{name}.{method}.{_part(target, taken)}.montage.png"
             files.write_bytes(path, montage(slices, target, notes=said))
             pictures.append(str(path))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,16 @@ from torch import Tensor
 from whyscan.explain.cams.kernels import (
     combine,
     eigencam,
-    gradcampp,
-    guided_sum,
+    gradcampp_weights,
+    guided_weights,
     hirescam,
     layercam,
-    xgradcam,
+    summed,
+    xgradcam_weights,
+)
+
+gradcampp, xgradcam, guided_sum = (
+    partial(summed, weigh) for weigh in (gradcampp_weights, xgradcam_weights, guided_weights)
 )
 
 

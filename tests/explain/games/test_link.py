@@ -9,7 +9,7 @@ import pytest
 
 from whyscan.explain.games.estimate import estimate, estimate_until_settled, sampled
 from whyscan.explain.games.lime import LIME
-from whyscan.explain.games.link import Sampled, learn, of_probabilities
+from whyscan.explain.games.link import Sampled, Through, learn, link_of
 from whyscan.explain.games.owen import evaluations_needed, owen_values
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.sampling import Plan, draw
@@ -55,7 +55,7 @@ def test_what_saturates_is_learned_better_through_the_softmax(method: str) -> No
         true = METHODS[method].regress(EVERY, scored(EVERY.coalitions)).weights
         with_it, without = (
             estimate({method: METHODS[method]}, plan(120, seed), scored, "quadrature", link)[method].weights
-            for link in (of_probabilities(answers, rows), None)
+            for link in (link_of("probability", answers, rows), None)
         )
         ratios.append(error(with_it, true) / error(without, true))
     assert np.median(ratios) < 0.7
@@ -66,7 +66,7 @@ def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
     for seed in range(12):
         answers, rows = logits(seed), np.eye(3, dtype=np.float32)
         scored = partial(probabilities, answers, rows)
-        found = estimate(METHODS, plan(120, seed), scored, "quadrature", of_probabilities(answers, rows))
+        found = estimate(METHODS, plan(120, seed), scored, "quadrature", link_of("probability", answers, rows))
         for name, method in METHODS.items():
             true = method.regress(EVERY, scored(EVERY.coalitions)).weights
             low, high = np.moveaxis(found[name].intervals, -1, 0)
@@ -84,7 +84,7 @@ def test_probabilities_that_simply_add_up_lose_little_by_the_detour() -> None:
 
     rows = np.eye(2, dtype=np.float32)
     scored = partial(probabilities, answers, rows)
-    true, link, held = np.array([effects, -effects]), of_probabilities(answers, rows), []
+    true, link, held = np.array([effects, -effects]), link_of("probability", answers, rows), []
     for seed in range(4):
         found = estimate({"shap": SHAP()}, plan(100, seed), scored, "quadrature", link)["shap"]
         low, high = np.moveaxis(found.intervals, -1, 0)
@@ -99,10 +99,10 @@ def test_the_integral_is_that_of_what_it_foretells() -> None:
     few = {name: method for name, method in METHODS.items() if name == "lime"}
     sample = sampled(few, PLAYERS)
     assert len(sample.coalitions) == 2**PLAYERS  # all of them: the sums are exact
-    link = of_probabilities(answers, rows)
+    link = link_of("probability", answers, rows)
     assert link is not None
-    for each in learn(link, drawn.coalitions, scored(drawn.coalitions), drawn.pairs, sample):
-        foretold = each.foretold(EVERY.coalitions)
+    for each in learn(Through(link, sample), drawn.coalitions, scored(drawn.coalitions), drawn.pairs):
+        foretold = each.predict(EVERY.coalitions)
         weights, covariance = each.integrate(Sampled(LIME().estimand(PLAYERS), sample.integrals["lime"]))
         np.testing.assert_allclose(weights, LIME().regress(EVERY, foretold).weights, atol=1e-6)
         assert np.linalg.eigvalsh(covariance).min() > -1e-9
@@ -114,7 +114,7 @@ def test_of_many_classes_those_not_asked_for_count_as_one(targets: list) -> None
     rows = np.zeros((len(targets), 40), np.float32)
     for row, target in zip(rows, targets, strict=True):
         row[[3, 7] if target == "contrast" else target] = [1, -1] if target == "contrast" else 1
-    link = of_probabilities(answers, rows)
+    link = link_of("probability", answers, rows)
     assert link is not None
     smooth = link.smooth(EVERY.coalitions[:50])
     assert smooth.shape[1] == np.count_nonzero(rows.any(0)) + 1
@@ -123,7 +123,7 @@ def test_of_many_classes_those_not_asked_for_count_as_one(targets: list) -> None
 
 
 def test_more_classes_than_are_worth_it_have_no_link() -> None:
-    assert of_probabilities(logits(6, classes=40), np.eye(40, dtype=np.float32)) is None
+    assert link_of("probability", logits(6, classes=40), np.eye(40, dtype=np.float32)) is None
 
 
 def test_an_impossible_class_is_no_trouble() -> None:
@@ -132,7 +132,7 @@ def test_an_impossible_class_is_no_trouble() -> None:
 
     rows = np.eye(3, dtype=np.float32)
     found = estimate(
-        METHODS, plan(60), partial(probabilities, answers, rows), "quadrature", of_probabilities(answers, rows)
+        METHODS, plan(60), partial(probabilities, answers, rows), "quadrature", link_of("probability", answers, rows)
     )
     assert np.isfinite(found["shap"].intervals).all()
     np.testing.assert_allclose(found["shap"].weights[1], 0, atol=1e-6)
@@ -141,7 +141,7 @@ def test_an_impossible_class_is_no_trouble() -> None:
 def test_until_settled_asks_no_coalition_twice() -> None:
     answers, rows = logits(7), np.eye(3, dtype=np.float32)
     found = estimate_until_settled(
-        METHODS, plan(600), partial(probabilities, answers, rows), of_probabilities(answers, rows)
+        METHODS, plan(600), partial(probabilities, answers, rows), link_of("probability", answers, rows)
     )
     assert all(fitted.settled for fitted in found.values())
 
@@ -157,7 +157,8 @@ def test_owen_values_go_through_the_softmax_too() -> None:
         true = owen_values(scored, tree, evaluations_needed(tree))
         assert true.complete
         with_it, without = (
-            owen_values(scored, tree, 60, seed, link=link).values for link in (of_probabilities(answers, rows), None)
+            owen_values(scored, tree, 60, seed, link=link).values
+            for link in (link_of("probability", answers, rows), None)
         )
         ratios.append(error(with_it, true.values) / error(without, true.values))
     assert np.median(ratios) < 0.9

@@ -278,18 +278,10 @@ def _traced(
     outputs: dict[str, Tensor] = {}
     traced = run(stack(classifier, prepared), rows, kernels, outputs)
     made = [_maps(cam, layer, traced.results[layer.path], outputs[layer.path]) for layer in layers]
-    found = []
-    for i, case in enumerate(asked):
-        kept = [cam.finish(maps[i].first(len(case.names)), factors[i]) for maps in made]
-        found.append(
-            [
-                attribution(
-                    classifier, case, layer, each, method=cam.method, score=cam.score, settings=dict(cam.settings)
-                )
-                for layer, each in zip(layers, kept, strict=True)
-            ]
-        )
-    return found
+    return [
+        [_finished(cam, classifier, case, layer, maps[i], factors[i]) for layer, maps in zip(layers, made, strict=True)]
+        for i, case in enumerate(asked)
+    ]
 
 
 def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
@@ -306,6 +298,13 @@ def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
         read = slope[:, : layer.prefix].flatten(1).any(1).tolist()
         words = [CLASS_TOKEN if word == NO_GRADIENT and own else word for word, own in zip(words, read, strict=True)]
     return _Kept(values, words)
+
+
+def _finished(
+    cam: Cam, classifier: Classifier, case: Case, layer: Layer, found: Maps, factors: np.ndarray
+) -> Attribution:
+    kept = cam.finish(found.first(len(case.names)), factors)
+    return attribution(classifier, case, layer, kept, method=cam.method, score=cam.score, settings=dict(cam.settings))
 
 
 def _maps(cam: Cam, layer: Layer, kept: Sequence[_Kept], output: Tensor) -> list[Maps]:

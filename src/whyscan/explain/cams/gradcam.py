@@ -22,19 +22,14 @@ from whyscan.models.classifier import Classifier, Layer
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
-__all__ = ["GradCAM", "Recipe", "diagnose", "gradcam", "softmax_rows", "weighted_sum"]
+__all__ = ["GradCAM", "Recipe", "diagnose", "gradcam", "softmax_rows"]
 
 Recipe = Literal["logit", "softmax-guided"]
 
 
-def weighted_sum(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """Equation 1 and the inside of equation 2: channels summed, each weighted by its mean gradient."""
-    return summed(gradcam_weights, activation, gradient)
-
-
 def gradcam(activation: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Equation 2: ReLU(sum_c mean_hw(gradient) * activation). Raw: in logits, not scaled."""
-    return weighted_sum(activation, gradient).clamp_min(0)
+    return summed(gradcam_weights, activation, gradient).clamp_min(0)
 
 
 @dataclass(frozen=True)

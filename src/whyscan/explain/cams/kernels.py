@@ -7,7 +7,6 @@ raw values: what is cut off, scaled or painted is decided by those who call them
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -69,11 +68,6 @@ def xgradcam_weights(activation: Activation, gradient: Gradient) -> Weights:
 def guided_weights(activation: Activation, gradient: Gradient) -> Weights:
     """The notebook recipe's: the mean over all places of (A > 0) (G > 0) G."""
     return (gradient.clamp_min(0) * (activation > 0)).mean((2, 3))
-
-
-gradcampp = partial(summed, gradcampp_weights)
-xgradcam = partial(summed, xgradcam_weights)
-guided_sum = partial(summed, guided_weights)
 
 
 def hirescam(activation: Activation, gradient: Gradient) -> Signed:

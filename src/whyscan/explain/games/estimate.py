@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from whyscan.explain.games.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.games.emulator import Belief, believe, emulate
-from whyscan.explain.games.link import SAMPLE, Link, Sample, Sampled, learn
+from whyscan.explain.games.link import SAMPLE, Link, Sample, Sampled, Through, learn
 from whyscan.explain.games.measure import Estimand
 from whyscan.explain.games.sampling import Plan, Sizes, draw, log_binomial
 from whyscan.one_core import one_core
@@ -102,9 +102,8 @@ def estimate(
         return {name: _regressed(method, plan, scores) for name, method in methods.items()}
     players = plan.coalitions.shape[1]
     estimands = {name: method.estimand(players) for name, method in methods.items()}
-    if link is None:
-        return quadrature(estimands, plan.coalitions, scores, plan.pairs)
-    return quadrature(estimands, plan.coalitions, scores, plan.pairs, link, sample or sampled(methods, players))
+    through = None if link is None else Through(link, sample or sampled(methods, players))
+    return quadrature(estimands, plan.coalitions, scores, plan.pairs, through)
 
 
 @one_core()
@@ -113,27 +112,25 @@ def quadrature(
     coalitions: Bool[np.ndarray, "m s"],
     scores: Float64[np.ndarray, "m t"],
     pairs: Int64[np.ndarray, " m"],
-    link: Link | None = None,
-    sample: Sample | None = None,
+    through: Through | None = None,
 ) -> dict[str, Fitted]:
     """Every estimand, for every target, of what two emulators learned from the coalitions.
 
     Args:
         coalitions: everybody and nobody among them.
         pairs: what belongs together has the same number; see `emulate`.
-        link: what the scores are a known function of; then the emulators learn that, and a sample is needed.
+        through: what the scores are a known function of, if that is to be learned in their place.
     """
-    believed: Callable[[str], list[Belief]]
-    if link is None or sample is None:
+    if through is None:
         emulators = emulate(coalitions, scores, pairs)
-        believed = lambda name: believe(emulators, estimands[name])  # noqa: E731
+        believed = {name: believe(emulators, estimand) for name, estimand in estimands.items()}
     else:
-        linked = learn(link, coalitions, scores, pairs, sample)
-        believed = lambda name: believe(linked, Sampled(estimands[name], sample.integrals[name]))  # noqa: E731
+        linked, integrals = learn(through, coalitions, scores, pairs), through.sample.integrals
+        believed = {name: believe(linked, Sampled(estimand, integrals[name])) for name, estimand in estimands.items()}
     ends = scores[coalitions.all(1).argmax()] - scores[(~coalitions).all(1).argmax()]
     found = {}
     for name, estimand in estimands.items():
-        beliefs = believed(name)
+        beliefs = believed[name]
         if estimand.adds_up:
             beliefs = [_adding_up(belief, float(end)) for belief, end in zip(beliefs, ends, strict=True)]
         found[name] = _believed(beliefs)

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from whyscan.explain.games.emulator import Emulator, emulate
 from whyscan.explain.games.measure import Estimand
 from whyscan.models.classifier import softmax
+from whyscan.records.attribution import Score
 
 SAMPLE = 8192
 """How many coalitions stand for all: none of them costs an evaluation."""
@@ -58,6 +59,14 @@ class Sample:
 
     coalitions: Bool[np.ndarray, "m s"]
     integrals: Mapping[str, Integral]
+
+
+@dataclass(frozen=True, eq=False)
+class Through:
+    """What emulators learn in place of the scores, and the sample over which the difference is summed."""
+
+    link: Link
+    sample: Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +108,7 @@ class Linked:
     def coalitions(self) -> Bool[np.ndarray, "n s"]:
         return self.emulator.coalitions
 
-    def foretold(self, coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
+    def predict(self, coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
         """The scores that it expects of coalitions."""
         columns = self.emulator.predict(coalitions)
         return np.asarray(columns[:, : self.scores.shape[1]] + self._trust * self._apart(columns))
@@ -141,28 +150,30 @@ class Linked:
 
 
 def learn(
-    link: Link,
+    through: Through,
     coalitions: Bool[np.ndarray, "n s"],
     scores: Float64[np.ndarray, "n t"],
     pairs: Int64[np.ndarray, " n"],
-    sample: Sample,
 ) -> list[Linked]:
     """As `emulate`, with rates that the smoother values taught."""
-    smooth = link.smooth(coalitions)
+    smooth = through.link.smooth(coalitions)
     both = np.hstack([scores, smooth])
     emulators = emulate(coalitions, both, pairs, slice(scores.shape[1], None))
-    return [Linked(each, scores, smooth, link.read, sample.coalitions) for each in emulators]
+    return [Linked(each, scores, smooth, through.link.read, through.sample.coalitions) for each in emulators]
 
 
-def of_probabilities(answers: Answers, rows: Float32[np.ndarray, "t k"]) -> Link | None:
-    """Probabilities, or contrasts of them, through log probabilities; None for more classes than are worth it.
+def link_of(score: Score, answers: Answers, rows: Float32[np.ndarray, "t k"]) -> Link | None:
+    """Probabilities, or contrasts of them, through log probabilities.
 
-    Where a model has many classes, those that are not asked for count as one.
+    None for logits, which are learned as they are, and for more classes than are worth it. Where a model has many,
+    those that are not asked for count as one.
 
     Args:
         answers: the model's logits.
         rows: the targets as weights of the classes.
     """
+    if score == "logit":
+        return None
     classes = rows.shape[1]
     kept = np.arange(classes) if classes <= _CLASSES else np.flatnonzero(rows.any(0))
     if len(kept) > _CLASSES:

@@ -14,7 +14,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.games.branches import Branches, Value
 from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrature, stops
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
-from whyscan.explain.games.link import SAMPLE, Link, Sample, of_probabilities
+from whyscan.explain.games.link import SAMPLE, Link, Through, link_of
 from whyscan.explain.games.owen_measure import Nested
 from whyscan.explain.games.perturb import play, remembered
 from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
@@ -102,17 +102,17 @@ def owen_values(
     if budget >= needed and not until_settled:
         known.ask([n for n, branch in enumerate(known.branches) for _ in range(branch.contexts)])
         return _found(known)
-    sample = None if link is None else Nested(tree).sample(max(SAMPLE // (2 * count), 2))
+    through = None if link is None else Through(link, Nested(tree).sample(max(SAMPLE // (2 * count), 2)))
     for stop in stops(min(budget, needed)) if until_settled else (budget,):
         known.grow(stop)
-        found = _found(known, link, sample)
+        found = _found(known, through)
         if found.settled:
             break
     return found
 
 
-def _found(known: Branches, link: Link | None = None, sample: Sample | None = None) -> OwenValues:
-    fitted = _fitted(known, link, sample)
+def _found(known: Branches, through: Through | None = None) -> OwenValues:
+    fitted = _fitted(known, through)
     closed = [n for n, branch in enumerate(known.branches) if not branch.found]
     stuck = known.belongs[known.count :][closed].any(0)
     sizes = np.abs(fitted.weights)
@@ -128,10 +128,10 @@ def _found(known: Branches, link: Link | None = None, sample: Sample | None = No
     )
 
 
-def _fitted(known: Branches, link: Link | None, sample: Sample | None) -> Fitted:
+def _fitted(known: Branches, through: Through | None) -> Fitted:
     if FEW <= known.used <= MANY and not known.complete:
         nested = {"owen": Nested(known.tree)}
-        return quadrature(nested, known.coalitions, known.scores, known.pairs, link, sample)["owen"]
+        return quadrature(nested, known.coalitions, known.scores, known.pairs, through)["owen"]
     values, halves = known.nodes()[: known.count].T, known.half_widths()
     found = Fitted(values, None if halves is None else np.stack([values - halves, values + halves], -1))
     return replace(found, measured={AGREEMENT: (1.0,) * len(values)}) if known.complete else found
@@ -185,7 +185,7 @@ class Owen:
         def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
             return scored(answers(coalitions), rows, shared.score)
 
-        link = of_probabilities(answers, rows) if shared.score == "probability" else None
+        link = link_of(shared.score, answers, rows)
         found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto", link=link)
         probed = value(probe)
         moves = np.ptp(probed, axis=0) > _MOVES

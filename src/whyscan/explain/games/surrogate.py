@@ -14,7 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.games.fills import Fill, check_fill
-from whyscan.explain.games.link import of_probabilities
+from whyscan.explain.games.link import link_of
 from whyscan.explain.games.perturb import Game, game, play, remembered
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
 from whyscan.explain.targets import Targets, check, facts, resolve, scored
@@ -140,7 +140,7 @@ def explain_by_play(
     def judged(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
         return scored(answers(coalitions), rows, shared.score)
 
-    link = of_probabilities(answers, rows) if shared.score == "probability" else None
+    link = link_of(shared.score, answers, rows)
     if shared.samples == "auto":
         found = estimate_until_settled(methods, plan, judged, link)
     else:
