@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
-
-from whyscan.one_core import one_core
+from scipy.sparse import csr_array
 
 Fit = Literal["stretch", "pad"]
 
@@ -77,30 +76,25 @@ class Geometry:
         return on_model * cells / model - 0.5
 
 
-@one_core()
 def resize(image: Float32[np.ndarray, "c h w"], shape: tuple[int, int]) -> Float32[np.ndarray, "c nh nw"]:
     """Separable triangle filter, widened when shrinking (the antialiased bilinear of Pillow and torch)."""
     if image.shape[1:] == shape:
         return image
-    return _filter(_filter(image, shape[0], axis=1), shape[1], axis=2)
+    rows, columns = (_triangles(old, size) for old, size in zip(image.shape[1:], shape, strict=True))
+    out = np.empty((len(image), *shape), np.float32)
+    for plane, new in zip(image, out, strict=True):
+        new[:] = (columns @ np.ascontiguousarray((rows @ plane).T)).T
+    return out
 
 
-def _filter(image: np.ndarray, size: int, axis: int) -> np.ndarray:
-    moved = np.moveaxis(image, axis, -1) @ _triangles(image.shape[axis], size)
-    return np.ascontiguousarray(np.moveaxis(moved, -1, axis), dtype=np.float32)
-
-
-@lru_cache(maxsize=8)  # the scans of one folder are mostly of one size, and these weights take as long as their use
-def _triangles(old: int, size: int) -> Float32[np.ndarray, "old size"]:
-    """A column of weights for each new sample."""
+@lru_cache(maxsize=8)  # the scans of one folder are mostly of one size, and these weights take longer than their use
+def _triangles(old: int, size: int) -> csr_array:
+    """(size, old), a row of weights for each new sample: nearly all are 0."""
     ratio = old / size
     centres = (np.arange(size) + 0.5) * ratio
     distance = np.abs(np.arange(old)[None, :] + 0.5 - centres[:, None]) / max(ratio, 1.0)
     weights = np.clip(1.0 - distance, 0.0, None)
-    weights /= weights.sum(axis=1, keepdims=True)
-    shared = weights.T.astype(np.float32)
-    shared.flags.writeable = False
-    return shared
+    return csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def _bilinear(maps: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Linear algebra on one core, for matrices of some hundred rows: the fits of LIME and SHAP, the resizing of a scan.
+"""Linear algebra on one core, for matrices of some hundred rows: the fits of LIME and SHAP.
 
 numpy and scipy each bring an OpenBLAS with threads of its own, which wait by spinning. On matrices this small they
 spend their time on each other, and on torch's: on two cores an emulator of 400 coalitions took 0.8 s with all threads,
-0.06 s with one, and Grad-CAM over a folder of scans of other sizes than the model's a fifth longer.
+0.06 s with one.
 """
 
 from __future__ import annotations

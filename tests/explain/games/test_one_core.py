@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from whyscan.one_core import one_core
+from whyscan.explain.games.one_core import one_core
 
 
 def threads() -> set[int]:
@@ -63,10 +63,10 @@ def test_two_at_a_time_take_turns() -> None:
 
 
 def test_whoever_is_first_finds_the_blas_of_numpy_and_of_scipy() -> None:
-    """A scan is resized before anybody needs scipy; its BLAS would then be left out of every later fit."""
+    """Were they looked for before anybody needs scipy, its BLAS would be left out of every later fit."""
     code = (
         "import sys, numpy as np\n"
-        "from whyscan.one_core import one_core\n"
+        "from whyscan.explain.games.one_core import one_core\n"
         "assert 'scipy' not in sys.modules\n"
         "with one_core(): pass\n"
         "import scipy.linalg\n"
