@@ -2,14 +2,14 @@
 
     pip install "whyscan[bench]"                                          # the peers; whyscan[fast] for the fast engine
     python benchmarks/speed.py --model RUN/models/xception --scans DATA   # all jobs; hours with 1,000 samples
-    python benchmarks/speed.py --model ... --jobs a,c,e3 --samples 100    # some of them, or fewer evaluations
+    python benchmarks/speed.py --model ... --jobs a1,c,e3 --samples 100   # some of them, or fewer evaluations
     python benchmarks/speed.py --resume ...                               # go on after a kill
     python benchmarks/speed.py --table                                    # the table of what the record holds
     python benchmarks/speed.py --write docs/explanation/speed.md          # put it into a page, between its marks
 
-Jobs: a, b: Grad-CAM of all layers, one class and all; c: of the last layer; d: over a folder; e1, e2: LIME beside bare
-forwards; e3: LIME beside its peers; f1-f5: SHAP beside its peers; g: LIME, SHAP and Grad-CAM together. A letter alone
-means all of its jobs. Take a trained model: a random one's outputs are nearly flat.
+Jobs: a1, b1: Grad-CAM of all layers, one class and all; a2, b2: beside loops; c: of the last layer; d: over a folder;
+e1, e2: LIME beside bare forwards; e3: LIME beside its peers; f1-f5: SHAP beside its peers; g: LIME, SHAP and Grad-CAM
+together. A letter alone means all of its jobs. Take a trained model: a random one's outputs are nearly flat.
 
 Contestants take turns within each repeat, and a ratio is made within a repeat. Peers get what we get: memory kept
 between batches, the same superpixels and fill, the same threads.

@@ -21,28 +21,28 @@ ONCE, FROZEN = "pytorch-grad-cam, all layers at once", "pytorch-grad-cam, all la
 CAPTUM, CAPTUM_LOOP = "captum", "captum, looped"
 KERAS_LOOP, KERAS_ONCE = "Keras, a model per layer", "Keras, one model of all outputs"
 BATCH = 8
+_KERAS = "Keras: keras.applications.Xception with random weights, in a process of its own."
 
 
 def jobs(setting: Setting) -> list[Job]:
     keras = KerasWorker(setting.keras, setting.classifier.input_size, len(setting.classes)) if setting.keras else None
+    one, every = [setting.predicted], list(setting.classes)
     return [
-        _layers(setting, "a", [setting.predicted], keras),
-        _layers(setting, "b", list(setting.classes), keras),
+        _layers(setting, "a1", one, keras),
+        _loops(setting, "a2", one, keras),
+        _layers(setting, "b1", every, keras),
+        _loops(setting, "b2", every, keras),
         _last(setting),
         _folder(setting),
     ]
 
 
 def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWorker | None) -> Job:
+    """All layers, beside the bound and the peers at their best: milliseconds, so that many repeats are to be had."""
     classifier, pixels = setting.classifier, setting.tensor()
     names = [classifier.classes[target] for target in targets]
-    modules, few = setting.modules(setting.network), 2
-    bare = setting.modules(setting.bare)[0]
+    modules, bare = setting.modules(setting.network), setting.modules(setting.bare)
     bound = f"bound: 1 forward, {len(targets)} backward"
-
-    def looped(way: object, layers: Sequence[nn.Module]) -> None:
-        for target in targets:
-            way(setting.network, layers, pixels, target)  # type: ignore[operator]
 
     def sized() -> None:
         for attribution in explain_layers(classifier, setting.scan, names).values():
@@ -50,41 +50,47 @@ def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWork
 
     contestants = [
         Contestant(OURS, lambda: _none(explain_layers(classifier, setting.scan, names)), "ours"),
-        Contestant(bound, partial(bare_backward, setting.bare, bare, setting.laid_out(pixels), targets), "bound"),
+        Contestant(bound, partial(bare_backward, setting.bare, bare[0], setting.laid_out(pixels), targets), "bound"),
         Contestant("whyscan, maps resized to the scan", sized, "also ours"),
         Contestant(ONCE, partial(peers.grad_cam_at_once, setting.network, modules, pixels, targets)),
-        Contestant(
-            FROZEN,
-            partial(peers.grad_cam_at_once, setting.bare, setting.modules(setting.bare), _needing(pixels), targets),
-        ),
-        Contestant(LOOP, partial(looped, peers.grad_cam, modules), warm=partial(looped, peers.grad_cam, modules[:few])),
-        Contestant(
-            CAPTUM_LOOP,
-            partial(looped, peers.captum_grad_cam, modules),
-            warm=partial(looped, peers.captum_grad_cam, modules[:few]),
-        ),
+        Contestant(FROZEN, partial(peers.grad_cam_at_once, setting.bare, bare, _needing(pixels), targets)),
     ]
-    notes = [f"{len(modules)} layers. A loop goes over layers and classes, as people write it."]
-    notes.append(
-        "With the weights frozen and an input that needs a gradient, pytorch-grad-cam does the bound's own work."
-    )
+    notes = ["With the weights frozen and an input that needs a gradient, pytorch-grad-cam does the bound's own work."]
+    at_best = [ONCE]
     if keras is not None:
-        contestants += [
-            Contestant(KERAS_ONCE, partial(keras.ask, "at once", len(targets))),
-            Contestant(KERAS_LOOP, partial(keras.ask, "looped", len(targets)), warm=partial(keras.ask, "one layer", 1)),
-        ]
-        notes.append("Keras: keras.applications.Xception with random weights, in a process of its own.")
-    at_best = [ONCE, *([KERAS_ONCE] if keras else [])]
-    claims = [Claim(OURS, bound, 1 / 1.1)]
-    if len(targets) == 1:
-        at_best = [ONCE, *([KERAS_ONCE] if keras else [])]
-        claims += [
-            Claim(OURS, LOOP, 60.0),
-            Claim(OURS, CAPTUM_LOOP, 35.0),
-            *(Claim(OURS, each, 1.5) for each in at_best),
-        ]
-    title = f"Grad-CAM, {len(modules)} layers, {len(targets)} class{'es' if len(targets) > 1 else ''}"
+        contestants.append(Contestant(KERAS_ONCE, partial(keras.ask, "at once", len(targets))))
+        at_best.append(KERAS_ONCE)
+        notes.append(_KERAS)
+    claims = [Claim(OURS, bound, 1 / 1.1), *(Claim(OURS, each, 1.5) for each in at_best)]
+    return Job(key, _title(modules, targets), contestants, claims, repeats=31, notes=notes)
+
+
+def _loops(setting: Setting, key: str, targets: Sequence[int], keras: KerasWorker | None) -> Job:
+    """All layers, beside loops over layers and classes, as people write them."""
+    classifier, pixels = setting.classifier, setting.tensor()
+    names = [classifier.classes[target] for target in targets]
+    modules = setting.modules(setting.network)
+
+    def looped(way: object, layers: Sequence[nn.Module]) -> None:
+        for target in targets:
+            way(setting.network, layers, pixels, target)  # type: ignore[operator]
+
+    contestants = [Contestant(OURS, lambda: _none(explain_layers(classifier, setting.scan, names)), "ours")]
+    for name, way in ((LOOP, peers.grad_cam), (CAPTUM_LOOP, peers.captum_grad_cam)):
+        warm = partial(looped, way, modules[:2])
+        contestants.append(Contestant(name, partial(looped, way, modules), warm=warm))
+    notes = []
+    if keras is not None:
+        warm = partial(keras.ask, "one layer", 1)
+        contestants.append(Contestant(KERAS_LOOP, partial(keras.ask, "looped", len(targets)), warm=warm))
+        notes.append(_KERAS)
+    claims = [Claim(OURS, LOOP, 60.0), Claim(OURS, CAPTUM_LOOP, 35.0)] if len(targets) == 1 else []
+    title = f"{_title(modules, targets)}, beside loops over layers and classes"
     return Job(key, title, contestants, claims, notes=notes)
+
+
+def _title(layers: Sequence[nn.Module], targets: Sequence[int]) -> str:
+    return f"Grad-CAM, {len(layers)} layers, {len(targets)} class{'es' if len(targets) > 1 else ''}"
 
 
 def _last(setting: Setting) -> Job:

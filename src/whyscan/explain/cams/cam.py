@@ -95,13 +95,11 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A scan, what the model said about it, and what is asked: targets by name and as rows of logit weights."""
+    """A scan: what the model said about it, what is asked as rows of logit weights, and what its attributions share."""
 
-    scan: Scan
-    geometry: Geometry
     logits: Float32[np.ndarray, " k"]
-    names: tuple[str, ...]
     rows: Float32[np.ndarray, "t k"]
+    about: Mapping[str, Any]
 
 
 class Layered(Protocol):
@@ -222,22 +220,21 @@ def stack(classifier: Classifier, prepared: Sequence[Prepared]) -> Float[Tensor,
 
 def cases(classifier: Classifier, prepared: Sequence[Prepared], targets: Targets, logits: Tensor) -> list[Case]:
     """What is asked of each scan of a batch, once the model's answers are known."""
-    return [
-        Case(each.scan, each.geometry, row, *resolve(classifier, targets, row, each.scan.label))
-        for each, row in zip(prepared, logits.cpu().numpy(), strict=True)
-    ]
+    found = []
+    for each, answer in zip(prepared, logits.cpu().numpy(), strict=True):
+        names, rows = resolve(classifier, targets, answer, each.scan.label)
+        found.append(Case(answer, rows, facts(classifier, each.scan, each.geometry, answer, names)))
+    return found
 
 
-def attribution(
-    classifier: Classifier, case: Case, layer: Layer, found: Maps, *, method: str, **more: Any
-) -> Attribution:
+def attribution(case: Case, layer: Layer, found: Maps, *, method: str, **more: Any) -> Attribution:
     return Attribution(
         method=method,
         layer=layer.name,
         maps=np.ascontiguousarray(found.maps, np.float32),
         diagnosis=tuple(found.words),
         measured=found.measured,
-        **facts(classifier, case.scan, case.geometry, case.logits, case.names),
+        **case.about,
         **more,
     )
 
@@ -277,9 +274,10 @@ def _traced(
     kernels = {layer.path: partial(_keep, cam, layer) for layer in layers}
     outputs: dict[str, Tensor] = {}
     traced = run(stack(classifier, prepared), rows, kernels, outputs)
-    made = [_maps(cam, layer, traced.results[layer.path], outputs[layer.path]) for layer in layers]
+    with plain_float32(classifier.device):
+        made = [_maps(cam, layer, traced.results[layer.path], outputs[layer.path]) for layer in layers]
     return [
-        [_finished(cam, classifier, case, layer, maps[i], factors[i]) for layer, maps in zip(layers, made, strict=True)]
+        [_finished(cam, case, layer, maps[i], factors[i]) for layer, maps in zip(layers, made, strict=True)]
         for i, case in enumerate(asked)
     ]
 
@@ -300,11 +298,9 @@ def _keep(cam: Cam, layer: Layer, output: Tensor, slope: Tensor) -> _Kept:
     return _Kept(values, words)
 
 
-def _finished(
-    cam: Cam, classifier: Classifier, case: Case, layer: Layer, found: Maps, factors: np.ndarray
-) -> Attribution:
-    kept = cam.finish(found.first(len(case.names)), factors)
-    return attribution(classifier, case, layer, kept, method=cam.method, score=cam.score, settings=dict(cam.settings))
+def _finished(cam: Cam, case: Case, layer: Layer, found: Maps, factors: np.ndarray) -> Attribution:
+    kept = cam.finish(found.first(len(case.rows)), factors)
+    return attribution(case, layer, kept, method=cam.method, score=cam.score, settings=dict(cam.settings))
 
 
 def _maps(cam: Cam, layer: Layer, kept: Sequence[_Kept], output: Tensor) -> list[Maps]:
@@ -312,8 +308,7 @@ def _maps(cam: Cam, layer: Layer, kept: Sequence[_Kept], output: Tensor) -> list
     activation = to_channels(output, layer)
     signed = torch.stack([each.values for each in kept])
     if signed.ndim == 3:
-        with plain_float32(activation.device):
-            signed = combine(signed, activation)
+        signed = combine(signed, activation)
     if not all(math.isfinite(end) for end in signed.aminmax()):
         came = f"the {cam.title} of layer {layer.name!r} is NaN or infinite, though the logits are finite"
         raise BadModel(came, "finite activations and gradients", "check the weights and the normalisation")

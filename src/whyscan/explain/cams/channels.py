@@ -62,7 +62,7 @@ def explain_by_looking(
         looks = _look(run, classifier, part, targets, layers)
         done: list[Attribution] = []
         for look, (maps, more) in zip(looks, weigh(looks), strict=True):
-            done.append(attribution(classifier, look.case, look.layer, maps, **more))
+            done.append(attribution(look.case, look.layer, maps, **more))
             progress(title, next(explained), len(scans) * len(layers))
         return [done]
 

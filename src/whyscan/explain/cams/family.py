@@ -144,8 +144,8 @@ class EigenCAM:
             return [
                 [
                     attribution(
-                        classifier, case, layer, _repeated(signed[j][i].cpu().numpy(), len(case.names),
-                                                           diagnose(signed[j][i], activations[j][i])),
+                        case, layer, _repeated(signed[j][i].cpu().numpy(), len(case.rows),
+                                               diagnose(signed[j][i], activations[j][i])),
                         method="eigencam", quantity="activation along its first component", settings=settings,
                     )
                     for j, layer in enumerate(layers)

@@ -14,8 +14,8 @@ from whyscan.explain.games.converge import SETTLED, agreement, simultaneous
 from whyscan.explain.games.emulator import Belief, believe, emulate
 from whyscan.explain.games.link import SAMPLE, Link, Sample, Sampled, Through, learn
 from whyscan.explain.games.measure import Estimand
-from whyscan.explain.games.sampling import Plan, Sizes, draw, log_binomial
 from whyscan.explain.games.one_core import one_core
+from whyscan.explain.games.sampling import Plan, Sizes, draw, log_binomial
 
 Estimator = Literal["quadrature", "regression"]
 Scored = Callable[[Bool[np.ndarray, "m s"]], Float64[np.ndarray, "m t"]]
