@@ -47,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=32, help="scans of job d")
     parser.add_argument("--jobs", default="", help="a,b,c,d,e,f,g or parts of them such as e3")
     parser.add_argument("--samples", type=int, default=1000, help="evaluations of LIME; SHAP's are in proportion")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5, help="some times as many of jobs that take milliseconds")
     parser.add_argument("--threads", type=int, help="all cores by default")
     parser.add_argument("--keras", metavar="PYTHON", help="an interpreter with TensorFlow, for jobs a and b")
     parser.add_argument("--record", type=Path, default=RECORD, help="JSON lines; %(default)s")

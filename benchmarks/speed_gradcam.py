@@ -62,7 +62,7 @@ def _layers(setting: Setting, key: str, targets: Sequence[int], keras: KerasWork
         at_best.append(KERAS_ONCE)
         notes.append(_KERAS)
     claims = [Claim(OURS, bound, 1 / 1.1), *(Claim(OURS, each, 1.5) for each in at_best)]
-    return Job(key, _title(modules, targets), contestants, claims, repeats=31, notes=notes)
+    return Job(key, _title(modules, targets), contestants, claims, often=6, notes=notes)
 
 
 def _loops(setting: Setting, key: str, targets: Sequence[int], keras: KerasWorker | None) -> Job:
@@ -104,7 +104,7 @@ def _last(setting: Setting) -> Job:
         Contestant(CAPTUM, partial(peers.captum_grad_cam, setting.network, layer, pixels, target)),
         Contestant("pytorch-grad-cam", partial(peers.grad_cam, setting.network, layer, pixels, target)),
     ]
-    return Job("c", "Grad-CAM, last layer, 1 class", contestants, [Claim(OURS, CAPTUM, 1.0)], repeats=21)
+    return Job("c", "Grad-CAM, last layer, 1 class", contestants, [Claim(OURS, CAPTUM, 1.0)], often=4)
 
 
 def _folder(setting: Setting) -> Job:

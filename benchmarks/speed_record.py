@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scipy import stats
+
 Role = Literal["ours", "also ours", "peer", "bound"]
 Row = dict[str, Any]
 
@@ -62,7 +64,7 @@ class Job:
     contestants: Sequence[Contestant]
     claims: Sequence[Claim] = ()
     samples: int = 0
-    repeats: int = 0  # at least as many, for jobs of milliseconds
+    often: int = 1  # so many times the repeats that were asked for, for jobs of milliseconds
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -79,7 +81,7 @@ def measure(job: Job, repeats: int, record: Path, about: Mapping[str, Any], *, r
     }  # fmt: skip
     rows = read(record) if resume else []
     done = len(whole_repeats(rows, job.key, job.samples, names, about["model"]))
-    wanted = max(repeats, job.repeats)
+    wanted = repeats * job.often
     if done >= wanted:
         say(f"{job.key}: measured already, {done} repeats")
         return
@@ -160,7 +162,7 @@ def whole_repeats(
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and range."""
+    """The median and its 95 % interval by order statistics (binomial ranks); of 5 values or fewer their range."""
 
     median: float
     low: float
@@ -168,7 +170,9 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> Spread:
-        return Spread(statistics.median(values), min(values), max(values))
+        ordered = sorted(values)
+        rank = max(int(stats.binom.ppf(0.025, len(ordered), 0.5)), 1)
+        return Spread(statistics.median(ordered), ordered[rank - 1], ordered[-rank])
 
 
 def seconds_of(repeats: Sequence[Mapping[str, Row]], name: str) -> Spread | None:

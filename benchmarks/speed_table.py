@@ -10,8 +10,9 @@ from typing import Any
 from speed_record import Claim, Row, Spread, jobs_of, ratio_of, read, seconds_of, whole_repeats
 
 BEGIN, END = "<!-- begin: benchmarks/speed.py -->", "<!-- end: benchmarks/speed.py -->"
-HEAD = ("job", "who", "seconds: median [range]", "whyscan beside it", "target", "met")
+HEAD = ("job", "who", "seconds: median [95 % interval]", "whyscan beside it", "target", "met")
 SHORT = ("job", "targets met", "missed")
+MEASURED = "Everything that was measured (of 5 repeats or fewer the brackets hold the range):"
 
 Line = tuple[str, str, str, str, str, str]
 """One way of doing a job, beside one of whyscan's ways, and its target: as in `HEAD`."""
@@ -30,7 +31,7 @@ def table(record: Path) -> str:
             lines += _job(head, repeats)
             notes += [f"- {head['job']}: {note}" for note in head["notes"]]
     about = sorted({_about(head["about"]) for head in heads})
-    parts = ["\n".join(about), verdicts(lines), "Everything that was measured:", drawn(HEAD, lines)]
+    parts = ["\n".join(about), verdicts(lines), MEASURED, drawn(HEAD, lines)]
     return "\n\n".join([*parts, "\n".join(dict.fromkeys(notes))]).strip()
 
 
@@ -137,7 +138,7 @@ def _verdict(repeats: Sequence[Mapping[str, Row]], claim: Claim, role: str) -> t
 
 
 def _number(spread: Spread) -> str:
-    """The median and the range; of a single run there is no range."""
+    """The median and its interval; a single run has none."""
     digits = 1 if spread.median >= 10 else 2 if spread.median >= 1 else 3
     middle = f"{spread.median:.{digits}f}"
     return middle if spread.low == spread.high else f"{middle} [{spread.low:.{digits}f}, {spread.high:.{digits}f}]"
