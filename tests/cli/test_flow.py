@@ -93,6 +93,14 @@ def test_everything_that_a_method_can_be_told_is_told_from_the_shell(
     assert "fit 'squeeze'" in refused.stderr
 
 
+def test_layers_that_cannot_serve_are_named(trained: tuple[Path, Result], phantoms: Path, tmp_path: Path) -> None:
+    model, scan = trained[0] / "models" / "test_efficientnet", next(phantoms.rglob("*.png"))
+    result = call("explain", model, scan, "--layers", "all", "--no-pictures", "--out", tmp_path)
+    (said,) = (line for line in result.stderr.splitlines() if "its output has no grid" in line)
+    assert said.startswith("--layers all: ") and " cannot serve (" in said and "se.conv_reduce" in said
+    assert said.removeprefix("--layers all: ") in call("doctor", model).stdout
+
+
 def test_explain_goes_on_past_a_bad_file_and_says_so(
     trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
 ) -> None:

@@ -6,8 +6,9 @@ from torch import nn
 
 from whyscan.errors import BadTarget
 from whyscan.models.backbones import build
-from whyscan.models.classifier import Classifier
-from whyscan.models.layers import find_layer, find_layers
+from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.layers import find_layer, find_layers, unserving
+from whyscan.models.tokens import attention_blocks
 
 
 class Toy(nn.Module):
@@ -67,6 +68,29 @@ def test_of_a_fused_separable_unit_only_the_pointwise_half_counts():
     assert [layer.name for layer in find_layers(Separable(nn.Identity()), (8, 8))] == ["pointwise"]
     kept = find_layers(Separable(nn.BatchNorm2d(3)), (8, 8))
     assert [layer.name for layer in kept] == ["depthwise", "pointwise"]
+
+
+def test_what_cannot_serve_is_named_with_the_reason():
+    toy, unit = Toy(), Separable(nn.Identity())
+    assert unserving(toy, (8, 6), find_layers(toy, (8, 6))) == {
+        "squeeze": "its output has no grid: it tells what was found and not where", "unused": "it does not run",
+    }  # fmt: skip
+    (reason,) = unserving(unit, (8, 8), find_layers(unit, (8, 8))).values()
+    assert reason.startswith("the first half of a separable convolution")
+    assert _hooks(toy) == 0
+    # a part of what is listed is no layer of its own
+    assert unserving(nn.Sequential(unit), (8, 8), [Layer("0", "0")]) == {}
+
+
+def test_every_convolution_and_block_is_listed_or_said_not_to_serve():
+    for network in (vit(), timm.create_model("coatnet_nano_rw_224", num_classes=2, img_size=64)):
+        listed = find_layers(network, (64, 64))
+        left = unserving(network, (64, 64), listed)
+        wanted = {path for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+        wanted |= attention_blocks(network).keys()
+        assert wanted <= {layer.name for layer in listed} | left.keys()
+        assert not left.keys() & {layer.name for layer in listed}
+        assert all(left.values())
 
 
 def test_the_network_is_left_as_it_was():

@@ -16,6 +16,7 @@ from whyscan.explain.methods import METHODS
 from whyscan.models import checkpoint
 from whyscan.models.backbones import build
 from whyscan.models.classifier import Classifier, Layer
+from whyscan.models.doctor import unserving_of
 from whyscan.records.attribution import Attribution, load_all
 from whyscan.study import single
 from whyscan.study.single import explain_files
@@ -131,6 +132,7 @@ def test_many_methods_every_layer_and_target_and_what_they_agree_on(
     )
     layers = [each.layer for each in load_all(out / "b-noise.layercam.npz")]
     assert layers == [layer.name for layer in checkpoint.load(model).layers]
+    assert found["unserving"] == unserving_of(checkpoint.load(model)) and not found["unserving"].keys() & set(layers)
     together = Attribution.load(out / "b-noise.consensus.npz")
     assert len(together.settings["methods"]) == len(methods)
     assert together.targets == CLASSES

@@ -211,6 +211,7 @@ def methods(json: Json = False) -> None:
 
 def _say_explained(written: dict[str, Any]) -> None:
     from whyscan.study import told
+    from whyscan.study.doctor_words import unserving_lines
 
     for entry in written["scans"]:
         console.say(
@@ -222,6 +223,8 @@ def _say_explained(written: dict[str, Any]) -> None:
         # one entry alone is of the whole scan: no method made anything of it, all for the same reason
         which = f"{', '.join(entry['methods'])}: " if entries[entry["source"]] > 1 else ""
         console.note(f"{entry['source']}: {which}{entry['error']}")
+    for line in unserving_lines(written["unserving"]):
+        console.note(f"--layers all: {line}")
     _say_warnings(written["scans"])
     _say_volumes(written["volumes"])
     _say_exported(written.get("exported", []), written.get("left_out", []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from whyscan.models.adopt import probe
 from whyscan.models.classifier import Classifier, Layer, Network, TwoClass, softmax
+from whyscan.models.layers import unserving
 from whyscan.models.preprocess import Normalisation, name_of
 from whyscan.models.tokens import attention_blocks
 
@@ -42,6 +43,7 @@ class ModelFacts:
         classes: names, in the order of the scores.
         classes_from: where the names come from.
         layers: where Grad-CAM can look, shallow to deep.
+        unserving: by name, why a convolution or an attention block is none of them.
         white_box: whether it can be looked into.
         reason: why it cannot be, where that is known.
         attention: how many attention blocks it has.
@@ -61,6 +63,7 @@ class ModelFacts:
     classes: tuple[str, ...]
     classes_from: str
     layers: tuple[LayerFacts, ...]
+    unserving: Mapping[str, str]
     white_box: bool
     reason: str
     attention: int
@@ -73,7 +76,7 @@ class ModelFacts:
 
 
 def examine(classifier: Classifier) -> ModelFacts:
-    """Look at a classifier; two forward passes, nothing of it is changed.
+    """Look at a classifier; three forward passes, nothing of it is changed.
 
     Raises:
         BadModel: it does not answer with finite scores.
@@ -95,6 +98,7 @@ def examine(classifier: Classifier) -> ModelFacts:
         classes=classifier.classes,
         classes_from=str(about.get("classes_from") or ""),
         layers=layer_facts(classifier),
+        unserving=unserving_of(classifier),
         white_box=classifier.white_box,
         reason="" if classifier.white_box else _reason(classifier),
         attention=len(attention_blocks(classifier.network)) if classifier.white_box else 0,
@@ -109,6 +113,11 @@ def layer_facts(classifier: Classifier) -> tuple[LayerFacts, ...]:
         return ()
     shapes = _shapes(classifier)
     return tuple(LayerFacts(layer.name, layer.alias, shapes.get(layer.path, ())) for layer in classifier.layers)
+
+
+def unserving_of(classifier: Classifier) -> dict[str, str]:
+    """By name, why a convolution or an attention block is none of its layers."""
+    return unserving(classifier.network, classifier.input_size, classifier.layers) if classifier.white_box else {}
 
 
 def _shapes(classifier: Classifier) -> dict[str, tuple[int, ...]]:

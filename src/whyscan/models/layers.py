@@ -7,7 +7,7 @@ layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,10 +55,10 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
     layers: list[Layer] = []
     for position, call in enumerate(calls):
         if call.path in convolutions:
-            if len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1:
+            if _grid(call):
                 grids.append((call.shape[2], call.shape[3]))
-                if last[call.path] == position and not _fused(convolutions[call.path], call, readers):
-                    layers.append(Layer(layer_name(call.path), call.path))
+            if last[call.path] == position and not _unfit(convolutions[call.path], call, readers):
+                layers.append(Layer(layer_name(call.path), call.path))
         elif last[call.path] == position:
             layer = _layer(network, call, grids, input_size)
             # an attention block with channels first is one of a convolutional network, whose convolutions are listed
@@ -66,6 +66,28 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
     layers = _reachable(network, input_size, layers, grids)
     aliases = keras_names(architecture, [layer.name for layer in layers])
     return tuple(replace(layer, alias=aliases.get(layer.name, "")) for layer in layers)
+
+
+def unserving(network: nn.Module, input_size: tuple[int, int], listed: Sequence[Layer]) -> dict[str, str]:
+    """By name, why a convolution or an attention block is none of the listed layers and no part of one."""
+    convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    candidates = convolutions | attention_blocks(network)
+    calls = {call.path: call for call in _record(network, input_size, candidates)}  # of each its last
+    readers = {call.came: path for path, call in calls.items() if path in convolutions}
+    found: dict[str, str] = {}
+    for path in candidates:
+        if any(f"{path}.".startswith(f"{layer.path}.") for layer in listed):
+            continue
+        if path not in calls:
+            reason = "it does not run"
+        elif path in convolutions:
+            reason = _unfit(convolutions[path], calls[path], readers)
+        elif len(calls[path].shape) == 4:
+            reason = "a block of a convolutional network, whose convolutions are listed"
+        else:
+            reason = "after it the network reads its class token alone, or its tokens are no grid"
+        found[layer_name(path)] = reason
+    return found
 
 
 def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> Layer:
@@ -167,11 +189,20 @@ def _grid_is_read(network: nn.Module, input_size: tuple[int, int], layer: Layer)
     return not torch.equal(*answers)
 
 
-def _fused(convolution: nn.Conv2d, call: _Call, readers: Mapping[int, str]) -> bool:
-    """A depthwise convolution whose output goes straight into another one of the same unit."""
+def _unfit(convolution: nn.Conv2d, call: _Call, readers: Mapping[int, str]) -> str:
+    """Why a convolution cannot serve; "" if it can. `readers` are those that read an output, by its identity."""
+    if not _grid(call):
+        return "its output has no grid: it tells what was found and not where"
+    # a depthwise one whose output goes straight into another one of the same unit
     reader = readers.get(call.made)
     depthwise = convolution.groups > 1 and convolution.groups == convolution.in_channels
-    return depthwise and reader is not None and _parent(reader) == _parent(call.path)
+    if depthwise and reader is not None and _parent(reader) == _parent(call.path):
+        return "the first half of a separable convolution: the second half's output is the whole's"
+    return ""
+
+
+def _grid(call: _Call) -> bool:
+    return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
 
 
 def _parent(path: str) -> str:

@@ -10,6 +10,7 @@ from whyscan.render.figures import to_png
 from whyscan.study.checkup import Checkup
 
 _WIDTH = 14
+_NAMED = 3
 
 
 def model_lines(facts: ModelFacts, methods: Mapping[str, str]) -> list[str]:
@@ -27,7 +28,7 @@ def model_lines(facts: ModelFacts, methods: Mapping[str, str]) -> list[str]:
         out[3] = _line("pixels", f"{facts.scaling}: {facts.scaling_from}")
     if not facts.white_box:
         out.append(_line("black box", facts.reason))
-    out += ["", *_layer_lines(facts.layers), "", *_method_lines(methods)]
+    out += ["", *_layer_lines(facts.layers), *unserving_lines(facts.unserving), "", *_method_lines(methods)]
     return out
 
 
@@ -46,6 +47,17 @@ def _layer_lines(found: Sequence[LayerFacts]) -> list[str]:
     shapes = [" x ".join(map(str, each.shape)) for each in found]
     rows = [f"  {name:<{width}}{shape}" for name, shape in zip(names, shapes, strict=True)]
     return [_line("layers", f"{len(found)} that Grad-CAM can look at, shallow to deep"), *rows]
+
+
+def unserving_lines(reasons: Mapping[str, str]) -> list[str]:
+    """Convolutions and attention blocks that cannot serve, a line a reason."""
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        found.setdefault(reason, []).append(name)
+    return [
+        f"{len(names)} cannot serve ({', '.join(names[:_NAMED])}{', ...' * (len(names) > _NAMED)}): {reason}"
+        for reason, names in found.items()
+    ]
 
 
 def _method_lines(methods: Mapping[str, str]) -> list[str]:

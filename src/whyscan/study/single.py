@@ -14,6 +14,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.explain import configure
 from whyscan.explain.methods import METHODS
 from whyscan.explain.targets import Targets
+from whyscan.models.doctor import unserving_of
 from whyscan.models.load import load
 from whyscan.progress import Progress, quiet
 from whyscan.records import files, pictures
@@ -59,7 +60,8 @@ def explain_files(
 
     Returns:
         {"scans": [{"source", "predicted", "probability", "reading", "files", "maps": see `told.row`}],
-        "failed": [{"source", "methods", "error"}], "empty": [{"source", "reason"}], "volumes": see `write_volumes`}.
+        "failed": [{"source", "methods", "error"}], "empty": [{"source", "reason"}], "volumes": see `write_volumes`,
+        "unserving": where all layers were asked for, those that cannot serve, with the reason}.
         Slices with hardly any tissue are empty, and a scan fails that cannot be read or that the model has no answer
         to. Where some methods fail, the others' files are written; an entry of "failed" names those with one error.
 
@@ -99,7 +101,10 @@ def explain_files(
     for number, reason in empty.items():
         left.setdefault(given[number].volume, []).append(reason)
     volumes = write_volumes(slices_of, left, out, progress, draw=draw)
-    return {"scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes}
+    return {
+        "scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes,
+        "unserving": unserving_of(classifier) if layers is not None and "all" in layers else {},
+    }  # fmt: skip
 
 
 def _numbers(found: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:
