@@ -49,13 +49,14 @@ from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 from whyscan.records.volume import VolumeSummary, montage, summarise_volume
 from whyscan.report import page
-from whyscan.study import attesting, doctor_words, trusting
+from whyscan.study import attesting, doctor_words, layers_words, trusting
 from whyscan.study import demo as demonstration
 from whyscan.study import doctor as doctoring
+from whyscan.study import layers as layering
 from whyscan.study import run as stages
 from whyscan.study.checkup import SCANS
 from whyscan.study.folds import check_folds, folds_stage
-from whyscan.study.given import Given
+from whyscan.study.given import Given, open_models
 from whyscan.study.lending import lend
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.study.trust_settings import TrustSettings
@@ -113,6 +114,7 @@ __all__ = [
     "fetch_data",
     "import_data",
     "layer_contributions",
+    "layers",
     "load",
     "methods",
     "montage",
@@ -323,6 +325,51 @@ def doctor(
         if found is not None:
             picture = doctor_words.picture(found, facts.name, len(facts.classes))
             files.write_bytes(folder / "doctor.png", picture)
+    return document
+
+
+def layers(
+    models: Mapping[str, Classifier | Given | str | Path],
+    data: str | Path,
+    out: str | Path,
+    *,
+    scans: int = layering.SCANS,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Mapping[str, Any]:
+    """Why only some layers' maps light up: how often a layer's map is blank and why, and what the layer contributes.
+
+    Args:
+        models: by the names that they shall have.
+        data: labelled scans: a folder per class, or a CSV. They need not be new to the models.
+        out: a folder; gets layers.json, layers.txt, blank.csv, blank-by-confidence.csv, contribution.csv and a picture
+            of each model.
+        scans: how many are explained; 48 others are what a layer's mean is taken over.
+        seed: of their choice and of the bootstrap.
+
+    Returns:
+        The document of layers.json: "models" (see `study.layers.summaries`), "references", "unread", "files" and
+        "text", its lines for a person.
+
+    Raises:
+        BadModel: a model cannot be opened, or is a black box.
+        BadData: a model's classes are not the data's.
+        BadInput: no model, or too few scans.
+    """
+    catalogue, folder = open_catalogue(Path(data)), Path(out)
+    opened = open_models(models, catalogue.classes)
+    found = layering.look(opened, catalogue, scans=scans, seed=seed, progress=progress)
+    summaries = layering.summaries(found, seed=seed)
+    text = layers_words.lines(summaries, references=found.references, unread=found.unread)
+    written = layering.write_tables(found, folder)
+    for name in opened:
+        files.write_bytes(folder / f"{name}.png", layers_words.picture(found, name))
+        written.append(str(folder / f"{name}.png"))
+    document = {
+        "models": summaries, "references": found.references, "unread": found.unread, "files": written, "text": text,
+    }  # fmt: skip
+    files.write_text(folder / "layers.txt", "\n".join(text) + "\n")
+    files.write_json(folder / "layers.json", document)
     return document
 
 

@@ -101,6 +101,19 @@ def test_layers_that_cannot_serve_are_named(trained: tuple[Path, Result], phanto
     assert said.removeprefix("--layers all: ") in call("doctor", model).stdout
 
 
+def test_layers_of_two_models(trained: tuple[Path, Result], phantoms: Path, tmp_path: Path) -> None:
+    models = trained[0] / "models"
+    given = [models / "test_resnet", f"other={models / 'test_efficientnet'}"]
+    result = call("layers", *given, "--data", phantoms, "--scans", 6, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    for name in ("test_resnet", "other"):
+        assert f"{name}: " in result.stdout and (tmp_path / "out" / f"{name}.png").is_file()
+    again = call("layers", *given, "--data", phantoms, "--scans", 6, "--out", tmp_path / "out", "--json")
+    assert "\n".join(json.loads(again.stdout)["text"]) in result.stdout
+    refused = call("layers", models / "test_resnet", "--data", phantoms, "--scans", 72, "--out", tmp_path / "no")
+    assert refused.exit_code == 2 and "36 or fewer" in refused.stderr and not (tmp_path / "no").exists()
+
+
 def test_explain_goes_on_past_a_bad_file_and_says_so(
     trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
 ) -> None:

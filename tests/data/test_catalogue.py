@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whyscan.data.catalogue import open_catalogue
+from whyscan.data.catalogue import Entry, balanced, open_catalogue
 from whyscan.data.read import read_entry
 from whyscan.errors import BadData, BadScan
 
@@ -65,6 +65,19 @@ def test_official_parts(tmp_path: Path, train: str, test: str) -> None:
 def test_bad_folders_are_named(tmp_path: Path, names: list[str], words: str) -> None:
     with pytest.raises(BadData, match=words):
         open_catalogue(touch(tmp_path, *names))
+
+
+def test_a_balanced_draw_takes_classes_in_turn_and_official_tests_first() -> None:
+    entries = [
+        Entry(f"{label}/{part}/{number}", Path("x"), label, official=part)
+        for label, count in (("a", 10), ("b", 10), ("c", 1))
+        for part in ("train", "test")
+        for number in range(count)
+    ]
+    drawn = balanced(entries, 9, seed=3)
+    assert [entry.label for entry in drawn] == ["a", "b", "c", "a", "b", "c", "a", "b"]  # of "c" there are no three
+    assert [entry.official for entry in drawn if entry.label != "c"] == ["test"] * 6
+    assert len(set(drawn)) == len(drawn) and drawn == balanced(entries, 9, seed=3)
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import typer
 
 import whyscan
 from whyscan.cli import data_commands
-from whyscan.cli.model_commands import doctor, explain, export, methods
+from whyscan.cli.model_commands import doctor, explain, export, layers, methods
 from whyscan.cli.run_commands import audit, compare, demo, report, study, train, trust
 
-COMMANDS = (doctor, audit, train, compare, explain, export, methods, report, trust, study, demo)
+COMMANDS = (doctor, audit, train, compare, explain, layers, export, methods, report, trust, study, demo)
 
 app = typer.Typer(
     name="whyscan",

@@ -10,8 +10,13 @@ import typer
 
 from whyscan.cli import console
 from whyscan.cli.options import (
+    Answers,
+    Classes,
+    FitOption,
+    GivenSize,
     Headers,
     Json,
+    ModelBackbone,
     Objects,
     OneAnswer,
     OneBackbone,
@@ -19,9 +24,11 @@ from whyscan.cli.options import (
     OneFit,
     OneScaling,
     OneSize,
+    Preprocess,
     Protocol,
     Seed,
     Threshold,
+    given_of,
     headers_of,
     own_process,
 )
@@ -164,6 +171,34 @@ def explain(
     console.say_json(written) if json else _say_explained(written)
     if written["failed"]:
         raise SystemExit(1)
+
+
+def layers(
+    model: Annotated[list[str], typer.Argument(help="Models' files or folders, or NAME=...: one or several.")],
+    data: Annotated[Path, typer.Option("--data", help="Labelled scans: a folder per class, or a CSV.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder for tables and a picture of each model.")],
+    scans: Annotated[int, typer.Option("--scans", min=1, help="How many scans are explained.")] = 40,
+    classes: Classes = None,
+    input_size: GivenSize = None,
+    preprocess: Preprocess = None,
+    fit: FitOption = None,
+    scores: Answers = None,
+    model_backbone: ModelBackbone = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Why only some layers' maps light up: how often they are blank, why, and what each layer contributes."""
+    with console.exits(json), console.bars() as progress:
+        from whyscan import api
+
+        own_process()
+        told = {"classes": classes, "input_size": input_size, "preprocess": preprocess, "fit": fit, "scores": scores}
+        models = given_of(model, "MODEL", told | {"model_backbone": model_backbone}, named=False)
+        found = api.layers(models, data, out, scans=scans, seed=seed, progress=progress)
+    if json:
+        console.say_json(found)
+        return
+    console.say(*found["text"], "", *found["files"])
 
 
 def export(

@@ -56,6 +56,7 @@ Preprocess = Annotated[
 FitOption = Annotated[
     list[str] | None, typer.Option("--fit", help="How scans come to a given model's size: stretch or pad.")
 ]
+GivenSize = Annotated[list[str] | None, typer.Option("--input-size", help="A given model's pixels a side, or NAME=N.")]
 ModelBackbone = Annotated[
     list[str] | None,
     typer.Option("--model-backbone", help="Which network a given state dict is for, or NAME=resnet18."),

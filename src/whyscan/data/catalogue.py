@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from whyscan.data.decode import ENDINGS
 from whyscan.data.dicom_file import looks_dicom
 from whyscan.errors import BadData, printable
@@ -49,6 +51,19 @@ class Catalogue:
     root: Path
     classes: tuple[str, ...]
     entries: tuple[Entry, ...]
+
+
+def balanced(entries: Sequence[Entry], count: int, seed: int) -> list[Entry]:
+    """So many scans drawn, as many of each class as far as there are so many; those of an official test come first:
+    fewer models have seen them.
+    """
+    random = np.random.default_rng(seed)
+    labels = sorted({entry.label for entry in entries})
+    shuffled = [entries[i] for i in random.permutation(len(entries))]
+    shuffled.sort(key=lambda entry: entry.official != "test")
+    columns = [[entry for entry in shuffled if entry.label == label] for label in labels]
+    share = -(-count // len(labels))
+    return [column[i] for i in range(share) for column in columns if i < len(column)][:count]
 
 
 def open_catalogue(path: str | Path) -> Catalogue:

@@ -162,6 +162,10 @@ def test_bad_input(toy: Classifier, scans) -> None:
         blank_table(toy, scans, ["colour"])
     with pytest.raises(BadInput, match="rising edges"):
         tabulate([one], ["confidence"], bins=[0.9, 0.5])
+    with pytest.raises(BadInput, match="as the classifier"):
+        look_at_maps(toy.network, scans)
+    with pytest.raises(BadInput, match="as the scan"):
+        look_at_maps(toy, ["scan.png"])
     with pytest.raises(BadTarget, match="'stroke'"):
         look_at_maps(toy, scans, targets="stroke")
     assert tabulate([], ["layer"]) == []

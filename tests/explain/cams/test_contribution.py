@@ -204,6 +204,10 @@ def test_nothing_is_left_behind(toy: Classifier, scans) -> None:
 def test_bad_input(toy: Classifier, scans) -> None:
     with pytest.raises(BadInput, match="no reference scans"):
         layer_contributions(toy, scans, [])
+    with pytest.raises(BadInput, match="as the classifier"):
+        layer_contributions(toy.network, scans, scans)
+    with pytest.raises(BadInput, match="as the scan"):
+        layer_contributions(toy, scans, ["scan.png"])
     with pytest.raises(BadTarget, match=r"'frist'.*try first"):
         layer_contributions(toy, scans, scans, ["frist"])
     with pytest.raises(BadTarget, match="'stroke'"):

@@ -15,6 +15,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.blank import THERE, WORDS
 from whyscan.explain.cams.gradcam import GradCAM, Recipe
+from whyscan.explain.door import admit
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
@@ -101,7 +102,7 @@ def blank_table(
         by: the columns that make a group; see `tabulate`.
 
     Raises:
-        BadInput: no such column.
+        BadInput: no such column, or something that is no classifier or no scan.
         BadTarget: a layer or target does not exist.
     """
     _columns(by)
@@ -122,9 +123,10 @@ def look_at_maps(
     progress: Progress = quiet,
 ) -> list[MapSeen]:
     """Every model's Grad-CAM of every scan, layer, target and recipe. Only words are kept, so memory does not grow."""
-    named = models if isinstance(models, Mapping) else {models.name: models}
+    named = models if isinstance(models, Mapping) else {getattr(models, "name", ""): models}
     for classifier in named.values():
         for scan in scans:
+            admit(classifier, scan)
             check(classifier, targets, scan.label)
     seen: list[MapSeen] = []
     for name, classifier in named.items():

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.cams.gradcam import GradCAM
+from whyscan.explain.door import admit
 from whyscan.explain.targets import Targets, check, choose_layers
 from whyscan.explain.trace import tracing
 from whyscan.models.batches import halving
@@ -87,9 +88,11 @@ def layer_contributions(
         rows, by scan, then layer (shallow to deep), then target.
 
     Raises:
-        BadInput: no references.
+        BadInput: no references, or something that is no classifier or no scan.
         BadTarget: a layer or a target does not exist, or a layer does not run.
     """
+    for scan in (*scans, *references):
+        admit(classifier, scan)
     chosen = choose_layers(classifier, layers)
     for scan in scans:
         check(classifier, targets, scan.label)
