@@ -48,8 +48,9 @@ TABLES: Mapping[str, Sequence[str]] = {
     "classes": ("model", "recipe", "target", "predicted", "right"),
     "confidence": ("recipe", "confidence", "predicted"),
     "layer-confidence": ("recipe", "layer", "confidence", "predicted"),
-    "everything": ("model", "recipe", "layer", "target", "predicted", "right"),
 }
+EVERYTHING = ("model", "recipe", "layer", "target", "predicted", "right")
+"""Of blank-maps.csv, which the page links to."""
 
 
 def main() -> None:
@@ -193,6 +194,7 @@ def _write(
         for name, by in TABLES.items():
             if maps:
                 write_table(out / f"{part}-{name}.csv", tabulate(maps, by))
+    write_table(out / "blank-maps.csv", tabulate([each for maps in seen.values() for each in maps], EVERYTHING))
     for name, rows in contributions.items():
         columns = ["layer", "target", "scan", "predicted", "change", "energy", "share", "diagnosis"]
         rounded = [{key: value for key, value in asdict(row).items() if key in columns} for row in rows]

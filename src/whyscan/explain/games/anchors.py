@@ -14,12 +14,12 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.anchor_search import Anchor, Event, Pool, Search, lost_without, search
 from whyscan.explain.games.fills import Fill
-from whyscan.explain.games.perturb import play, remembered
+from whyscan.explain.games.question import put
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.games.surrogate import Labels, Perturbation, cut, set_up
-from whyscan.explain.targets import Targets, check, facts, resolve
+from whyscan.explain.targets import Targets, check
 from whyscan.models.classifier import Classifier, Scores
-from whyscan.models.compiled import Engine, appoint
+from whyscan.models.compiled import Engine
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
@@ -94,18 +94,15 @@ class Anchors:
         geometry, board = set_up(classifier, scan, self._shared(), seed)
         random = np.random.default_rng(seed)
         first = np.concatenate([np.ones((1, board.players), bool), random.random((5, board.players)) < 0.5])
-        judge = appoint(classifier, self.engine, board.mask(first), batch=self.batch)
-        memory = remembered(first, judge.said)
-
-        def ask(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
-            return play(judge.predict, board, coalitions, memory=memory, batch=self.batch)
-
-        answer = judge.plain[0]
-        names, rows = resolve(classifier, targets, answer, scan.label)
-        (whole,) = ask(first[:1])
+        asked = put(
+            classifier, scan, targets, geometry, board, first,
+            score="probability", engine=self.engine, batch=self.batch, seed=seed,
+        )  # fmt: skip
+        memory, rows = asked.memory, asked.rows
+        (whole,) = asked.answers(first[:1])
         events = [event_of(row, whole) for row in rows]
         wanted = Search(self.precision, self.slack, self.risk, self.largest, self.beam, self.tolerance)
-        pool = Pool(ask, board.players, random)
+        pool = Pool(asked.answers, board.players, random)
         found: list[Anchor] = []
         for event in events:
             stop = len(memory) + self.samples
@@ -114,10 +111,9 @@ class Anchors:
         return Attribution(
             method="anchors",
             quantity="precision lost without it",
-            **facts(classifier, scan, geometry, answer, names),
+            **asked.about,
             segments=board.segments,
             weights=np.stack(list(map(partial(lost_without, pool), found, events))).astype(np.float32),
-            score="probability",
             evaluations=len(memory),
             diagnosis=tuple(_diagnose(*each, whole, self.precision) for each in zip(found, rows, strict=True)),
             measured={
@@ -125,9 +121,6 @@ class Anchors:
                 "precision lower bound": [each.lower for each in found],
                 "coverage": [0.5 ** int(each.members.sum()) for each in found],
             },
-            engine=judge.engine,
-            deviation=judge.deviation,
-            seed=seed,
             settings={**asdict(self), **cut(self.superpixels, geometry, board)},
         )
 

@@ -13,15 +13,15 @@ from whyscan.checks import between, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import Fill
-from whyscan.explain.games.perturb import Game, Memory, game, play, remembered
+from whyscan.explain.games.perturb import Game, Memory, game, play
+from whyscan.explain.games.question import MOVES, put
 from whyscan.explain.games.surrogate import Perturbation
-from whyscan.explain.targets import Targets, check, facts, resolve, scored
+from whyscan.explain.targets import Targets, check, scored
 from whyscan.models.classifier import Classifier, Predict, Scores
-from whyscan.models.compiled import Engine, appoint
+from whyscan.models.compiled import Engine
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
-_MOVES = 1e-4
 _PROBED = 6
 
 
@@ -77,24 +77,21 @@ class Occlusion:
         window, stride = _length("window", self.window, shorter), _length("stride", self.stride, shorter)
         boards, coverage = cover(pixels[0], window, stride, self.fill, seed)
         probe = _probe(boards[0].players)
-        judge = appoint(classifier, self.engine, boards[0].mask(probe), batch=self.batch)
-        answer = judge.plain[0]
-        names, rows = resolve(classifier, targets, answer, scan.label)
-        known = remembered(probe, judge.said)
-        whole, covered = judge.said[:1], leave_one_out(judge.predict, boards, known, self.batch, progress)
-        falls = [scored(whole, rows, self.score) - scored(each, rows, self.score) for each in covered]
+        asked = put(
+            classifier, scan, targets, geometry, boards[0], probe,
+            score=self.score, engine=self.engine, batch=self.batch, seed=seed,
+        )  # fmt: skip
+        whole = asked.scores(probe[:1])
+        covered = leave_one_out(asked.predict, boards, asked.memory, self.batch, progress)
+        falls = [whole - scored(each, asked.rows, self.score) for each in covered]
         furthest = np.abs(np.concatenate(falls)).max(0)
         return Attribution(
             method="occlusion",
-            **facts(classifier, scan, geometry, answer, names),
+            **asked.about,
             maps=spread(falls, boards, coverage),
             signed=True,
-            score=self.score,
             evaluations=1 + sum(map(len, falls)),
-            diagnosis=tuple("there" if fall > _MOVES else "score hardly moves" for fall in furthest),
-            engine=judge.engine,
-            deviation=judge.deviation,
-            seed=seed,
+            diagnosis=tuple("there" if fall > MOVES else "score hardly moves" for fall in furthest),
             settings={**asdict(self), "window": window, "stride": stride},
         )
 

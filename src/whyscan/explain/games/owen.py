@@ -14,18 +14,16 @@ from whyscan.errors import BadInput
 from whyscan.explain.games.branches import Branches, Value
 from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrature, stops
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
-from whyscan.explain.games.link import SAMPLE, Link, Through, link_of
+from whyscan.explain.games.link import SAMPLE, Link, Through
 from whyscan.explain.games.owen_measure import Nested
-from whyscan.explain.games.perturb import play, remembered
+from whyscan.explain.games.question import MOVES, put
 from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
-from whyscan.explain.targets import Targets, check, facts, resolve, scored
-from whyscan.models.classifier import Classifier, Scores
-from whyscan.models.compiled import appoint
+from whyscan.explain.targets import Targets, check
+from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution
 
 UNOPENED = "share on unopened regions"
-_MOVES = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,37 +170,30 @@ class Owen:
         nodes = members(tree)
         # the whole scan, nothing, and its two halves stand for what is to come
         probe = np.concatenate([nodes[-1:], ~nodes[-1:], nodes[tree[-1]] if len(tree) else nodes[:0]])
-        judge = appoint(classifier, shared.engine, board.mask(probe), batch=shared.batch)
-        answer = judge.plain[0]
-        names, rows = resolve(classifier, targets, answer, scan.label)
-        memory = remembered(probe, judge.said)
-
-        def answers(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
-            logits = play(judge.predict, board, coalitions, memory=memory, batch=shared.batch)
-            progress("perturbed scans", len(memory), shared.most)
-            return logits
+        asked = put(
+            classifier, scan, targets, geometry, board, probe,
+            score=shared.score, engine=shared.engine, batch=shared.batch, seed=seed,
+        )  # fmt: skip
 
         def value(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
-            return scored(answers(coalitions), rows, shared.score)
+            scores = asked.scores(coalitions)
+            progress("perturbed scans", len(asked.memory), shared.most)
+            return scores
 
-        link = link_of(shared.score, answers, rows)
-        found = owen_values(value, tree, shared.most, seed, until_settled=shared.samples == "auto", link=link)
-        probed = value(probe)
-        moves = np.ptp(probed, axis=0) > _MOVES
+        auto = shared.samples == "auto"
+        found = owen_values(value, tree, shared.most, seed, until_settled=auto, link=asked.link())
+        probed = asked.scores(probe)
+        moves = np.ptp(probed, axis=0) > MOVES
         return Attribution(
             method="owen",
             weights=found.values.astype(np.float32),
             intervals=None if found.intervals is None else found.intervals.astype(np.float32),
             segments=board.segments,
             signed=True,
-            score=shared.score,
-            evaluations=len(memory),
+            evaluations=len(asked.memory),
             converged=found.settled,
             diagnosis=tuple("there" if each else "score hardly moves" for each in moves),
             measured={**found.measured, **end_scores(*probed[:2])},
-            engine=judge.engine,
-            deviation=judge.deviation,
-            seed=seed,
             settings={
                 **settings_of(self),
                 **cut(shared.superpixels, geometry, board),
@@ -210,5 +201,5 @@ class Owen:
                 "exact would need": evaluations_needed(tree),
                 "tree": tree.tolist(),
             },
-            **facts(classifier, scan, geometry, answer, names),
+            **asked.about,
         )

@@ -13,6 +13,7 @@ from whyscan.checks import at_least, between, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import UNCHANGED, Fill, hidden
+from whyscan.explain.games.question import MOVES
 from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.targets import Targets, check, facts, resolve, scored
 from whyscan.models.classifier import Classifier, Pixels, Predict, Scores
@@ -20,7 +21,6 @@ from whyscan.models.compiled import Engine, appoint
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 
-_MOVES = 1e-4
 _BY_CHANCE = 0.01
 
 
@@ -197,6 +197,6 @@ def chance_limit(pairs: int, cells: int) -> float:
 
 
 def _diagnose(moved: float, peak: float, limit: float) -> str:
-    if moved <= _MOVES:
+    if moved <= MOVES:
         return "score hardly moves"
     return "there" if peak > limit else "within the sampling error"

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float64, Integer
+from jaxtyping import Float64, Integer
 
 from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.games.fills import Fill, check_fill
-from whyscan.explain.games.link import link_of
-from whyscan.explain.games.perturb import Game, game, play, remembered
+from whyscan.explain.games.perturb import Game, game
+from whyscan.explain.games.question import MOVES, put
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
-from whyscan.explain.targets import Targets, check, facts, resolve, scored
-from whyscan.models.classifier import Classifier, Scores
-from whyscan.models.compiled import Engine, appoint
+from whyscan.explain.targets import Targets, check
+from whyscan.models.classifier import Classifier
+from whyscan.models.compiled import Engine
 from whyscan.progress import Progress, quiet
 from whyscan.records.attribution import Attribution, Score
 from whyscan.records.geometry import Geometry
 
 AUTO = 2000
 """The most evaluations that are spent where `samples` is "auto"."""
-
-_MOVES = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,36 +126,23 @@ def explain_by_play(
     check(classifier, targets, scan.label)
     geometry, board = set_up(classifier, scan, shared, seed)
     plan = drawn(methods, board.players, shared.most, seed, shared.estimator)
-    probe = plan.probe()
-    judge = appoint(classifier, shared.engine, board.mask(probe), batch=shared.batch)
-    # what is predicted is said by the float32 model, whichever engine judges the perturbed scans
-    answer = judge.plain[0]
-    names, rows = resolve(classifier, targets, answer, scan.label)
-    memory = remembered(probe, judge.said)
-
-    def answers(coalitions: Bool[np.ndarray, "m s"]) -> Scores:
-        return play(judge.predict, board, coalitions, memory=memory, batch=shared.batch, progress=progress)
-
-    def judged(coalitions: Bool[np.ndarray, "m s"]) -> Float64[np.ndarray, "m t"]:
-        return scored(answers(coalitions), rows, shared.score)
-
-    link = link_of(shared.score, answers, rows)
+    asked = put(
+        classifier, scan, targets, geometry, board, plan.probe(),
+        score=shared.score, engine=shared.engine, batch=shared.batch, seed=seed,
+    )  # fmt: skip
+    judged = partial(asked.scores, progress=progress)
     if shared.samples == "auto":
-        found = estimate_until_settled(methods, plan, judged, link)
+        found = estimate_until_settled(methods, plan, judged, asked.link())
     else:
-        found = estimate(methods, plan, judged, shared.estimator, link)
-    scores = judged(plan.coalitions[: len(memory)])
+        found = estimate(methods, plan, judged, shared.estimator, asked.link())
+    scores = asked.scores(plan.coalitions[: len(asked.memory)])
     ends = end_scores(*scores[:2])
     common = {
-        **facts(classifier, scan, geometry, answer, names),
+        **asked.about,
         "segments": board.segments,
         "signed": True,
-        "score": shared.score,
-        "evaluations": len(memory),
-        "diagnosis": tuple("there" if np.ptp(column) > _MOVES else "score hardly moves" for column in scores.T),
-        "engine": judge.engine,
-        "deviation": judge.deviation,
-        "seed": seed,
+        "evaluations": len(asked.memory),
+        "diagnosis": tuple("there" if np.ptp(column) > MOVES else "score hardly moves" for column in scores.T),
     }
     return {
         name: Attribution(
