@@ -30,7 +30,8 @@ class Contestant:
         name: as in the table.
         run: the job itself; it may return facts for the table, such as {"evaluations": 100}.
         role: "bound" is the least work that any way has to do; "also ours" is timed, but peers are not laid beside it.
-        times: how often the job is this run: 4 for a peer that explains one class at a time, which is timed for one.
+        times: how often the job is this run: 4 for a peer that explains one class at a time, which is timed for one;
+            a tenth where the job is done ten times over, because once is too short beside what takes half a minute.
         warm: what is run once before timing, where the whole job would take too long.
     """
 
@@ -38,7 +39,7 @@ class Contestant:
     run: Callable[[], object]
     role: Role = "peer"
     warm: Callable[[], object] | None = None
-    times: int = 1
+    times: float = 1
 
 
 @dataclass(frozen=True)
