@@ -56,7 +56,7 @@ from whyscan.study import layers as layering
 from whyscan.study import run as stages
 from whyscan.study.checkup import SCANS
 from whyscan.study.folds import check_folds, folds_stage
-from whyscan.study.given import Given, open_models
+from whyscan.study.given import Given, names_of_files, open_models
 from whyscan.study.lending import lend
 from whyscan.study.settings import Plan, StudySettings, check_seed, plans
 from whyscan.study.trust_settings import TrustSettings
@@ -340,36 +340,42 @@ def layers(
     """Why only some layers' maps light up: how often a layer's map is blank and why, and what the layer contributes.
 
     Args:
-        models: by the names that they shall have.
+        models: by the names that they shall have; letters, digits, "_", "-" and ".", since pictures are called so.
         data: labelled scans: a folder per class, or a CSV. They need not be new to the models.
         out: a folder; gets layers.json, layers.txt, blank.csv, blank-by-confidence.csv, contribution.csv and a picture
             of each model.
-        scans: how many are explained; 48 others are what a layer's mean is taken over.
+        scans: how many are explained; 48 others are what a layer's mean is taken over, or as many as there are.
         seed: of their choice and of the bootstrap.
 
     Returns:
-        The document of layers.json: "models" (see `study.layers.summaries`), "references", "unread", "files" and
-        "text", its lines for a person.
+        The document of layers.json: "models" (see `study.layers.summaries`), "references" and "unread", counts of
+        scans, "files" and "text", its lines for a person.
 
     Raises:
         BadModel: a model cannot be opened, or is a black box.
         BadData: a model's classes are not the data's.
-        BadInput: no model, or too few scans.
+        BadTarget: a model has no layer to look at.
+        BadInput: no model, a name that is no file's, too few scans, or a seed that is none.
+        BadRun: the folder cannot be written to.
     """
+    check_seed(seed)
+    names_of_files(models)
     catalogue, folder = open_catalogue(Path(data)), Path(out)
-    opened = open_models(models, catalogue.classes)
-    found = layering.look(opened, catalogue, scans=scans, seed=seed, progress=progress)
-    summaries = layering.summaries(found, seed=seed)
-    text = layers_words.lines(summaries, references=found.references, unread=found.unread)
-    written = layering.write_tables(found, folder)
-    for name in opened:
-        files.write_bytes(folder / f"{name}.png", layers_words.picture(found, name))
-        written.append(str(folder / f"{name}.png"))
-    document = {
-        "models": summaries, "references": found.references, "unread": found.unread, "files": written, "text": text,
-    }  # fmt: skip
-    files.write_text(folder / "layers.txt", "\n".join(text) + "\n")
-    files.write_json(folder / "layers.json", document)
+    with files.locked(folder):  # before minutes of work, whether it can be written to
+        opened = open_models(models, catalogue.classes)
+        found = layering.look(opened, catalogue, scans=scans, seed=seed, progress=progress)
+        summaries = layering.summaries(found, seed=seed)
+        text = layers_words.lines(summaries, references=found.references, unread=found.unread)
+        written = layering.write_tables(found, folder)
+        for name in opened:
+            files.write_bytes(folder / f"{name}.png", layers_words.picture(found, name))
+            written.append(str(folder / f"{name}.png"))
+        written += [str(folder / name) for name in ("layers.txt", "layers.json")]
+        document = {
+            "models": summaries, "references": found.references, "unread": found.unread, "files": written, "text": text,
+        }  # fmt: skip
+        files.write_text(folder / "layers.txt", "\n".join(text) + "\n")
+        files.write_json(folder / "layers.json", document)
     return document
 
 

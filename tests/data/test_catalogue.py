@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whyscan.data.catalogue import Entry, balanced, open_catalogue
+from whyscan.data.catalogue import Entry, open_catalogue, shuffled
 from whyscan.data.read import read_entry
 from whyscan.errors import BadData, BadScan
 
@@ -67,17 +67,14 @@ def test_bad_folders_are_named(tmp_path: Path, names: list[str], words: str) -> 
         open_catalogue(touch(tmp_path, *names))
 
 
-def test_a_balanced_draw_takes_classes_in_turn_and_official_tests_first() -> None:
+def test_official_tests_come_first_in_an_order_that_the_seed_draws() -> None:
     entries = [
-        Entry(f"{label}/{part}/{number}", Path("x"), label, official=part)
-        for label, count in (("a", 10), ("b", 10), ("c", 1))
-        for part in ("train", "test")
-        for number in range(count)
+        Entry(f"{part}/{number}", Path("x"), "a", official=part) for part in ("train", "test") for number in range(10)
     ]
-    drawn = balanced(entries, 9, seed=3)
-    assert [entry.label for entry in drawn] == ["a", "b", "c", "a", "b", "c", "a", "b"]  # of "c" there are no three
-    assert [entry.official for entry in drawn if entry.label != "c"] == ["test"] * 6
-    assert len(set(drawn)) == len(drawn) and drawn == balanced(entries, 9, seed=3)
+    drawn = shuffled(entries, 3)
+    assert [entry.official for entry in drawn] == ["test"] * 10 + ["train"] * 10
+    assert sorted(drawn, key=entries.index) == entries and drawn[:10] != entries[10:]
+    assert drawn == shuffled(entries, 3) != shuffled(entries, 4)
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:

@@ -93,6 +93,24 @@ def test_every_convolution_and_block_is_listed_or_said_not_to_serve():
         assert all(left.values())
 
 
+def test_reasons_are_true_of_blocks_and_of_halves_that_are_read_twice():
+    class Twice(Separable):
+        def forward(self, x):
+            found = self.depthwise(x)
+            return self.pointwise(found) + self.pointwise(found[..., :])
+
+    unit = Twice(nn.Identity())
+    (reason,) = unserving(unit, (8, 8), find_layers(unit, (8, 8))).values()
+    assert reason.startswith("the first half of a separable convolution")
+    swin = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3, img_size=32, window_size=1)
+    left = unserving(swin, (32, 32), find_layers(swin, (32, 32)))
+    assert all("has no spatial grid" in left[f"layers.3.blocks.{number}"] for number in (0, 1))
+    network = vit()
+    assert "first tokens alone" in unserving(network, (64, 64), find_layers(network, (64, 64)))["blocks.2"]
+    network = timm.create_model("cait_xxs24_224", num_classes=3, img_size=64)
+    assert "blocks_token_only" not in unserving(network, (64, 64), find_layers(network, (64, 64)))
+
+
 def test_the_network_is_left_as_it_was():
     network = Toy().train()
     network.drop.eval()

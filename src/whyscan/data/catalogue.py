@@ -53,17 +53,10 @@ class Catalogue:
     entries: tuple[Entry, ...]
 
 
-def balanced(entries: Sequence[Entry], count: int, seed: int) -> list[Entry]:
-    """So many scans drawn, as many of each class as far as there are so many; those of an official test come first:
-    fewer models have seen them.
-    """
-    random = np.random.default_rng(seed)
-    labels = sorted({entry.label for entry in entries})
-    shuffled = [entries[i] for i in random.permutation(len(entries))]
-    shuffled.sort(key=lambda entry: entry.official != "test")
-    columns = [[entry for entry in shuffled if entry.label == label] for label in labels]
-    share = -(-count // len(labels))
-    return [column[i] for i in range(share) for column in columns if i < len(column)][:count]
+def shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
+    """In an order drawn by the seed; those of an official test first, because fewer models have seen them."""
+    drawn = [entries[i] for i in np.random.default_rng(seed).permutation(len(entries))]
+    return sorted(drawn, key=lambda entry: entry.official != "test")
 
 
 def open_catalogue(path: str | Path) -> Catalogue:

@@ -71,23 +71,44 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
 def unserving(network: nn.Module, input_size: tuple[int, int], listed: Sequence[Layer]) -> dict[str, str]:
     """By name, why a convolution or an attention block is none of the listed layers and no part of one."""
     convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
-    candidates = convolutions | attention_blocks(network)
-    calls = {call.path: call for call in _record(network, input_size, candidates)}  # of each its last
-    readers = {call.came: path for path, call in calls.items() if path in convolutions}
+    blocks = {
+        path: module
+        for path, module in attention_blocks(network).items()
+        if not isinstance(module, nn.ModuleList | nn.ModuleDict)  # which hold blocks and never run themselves
+    }
+    calls = _record(network, input_size, convolutions | blocks)
+    last = {call.path: call for call in calls}
+    readers = {call.came: call.path for call in calls if call.path in convolutions}
+    grids = [(call.shape[2], call.shape[3]) for call in calls if call.path in convolutions and _grid(call)]
     found: dict[str, str] = {}
-    for path in candidates:
+    for path in convolutions | blocks:
         if any(f"{path}.".startswith(f"{layer.path}.") for layer in listed):
             continue
-        if path not in calls:
+        if path not in last:
             reason = "it does not run"
         elif path in convolutions:
-            reason = _unfit(convolutions[path], calls[path], readers)
-        elif len(calls[path].shape) == 4:
-            reason = "a block of a convolutional network, whose convolutions are listed"
+            reason = _unfit(convolutions[path], last[path], readers)
         else:
-            reason = "after it the network reads its class token alone, or its tokens are no grid"
-        found[layer_name(path)] = reason
+            layer = _layer(network, last[path], grids, input_size)
+            reason = layer if isinstance(layer, str) else _PASSED_BY[layer.form == "nchw"]
+        found[_called(network, path)] = reason
     return found
+
+
+_PASSED_BY = {
+    True: "a block of a convolutional network, whose convolutions are listed",
+    False: "after it the network reads its first tokens alone, so that its grid has no gradient",
+}
+
+
+def _called(network: nn.Module, path: str) -> str:
+    """As people know it: by the label of the innermost module around it that has one, as Keras's do, or by its path."""
+    names = path.split(".")
+    for end in range(len(names), 0, -1):
+        label = getattr(network.get_submodule(".".join(names[:end])), "label", None)
+        if isinstance(label, str):
+            return label
+    return layer_name(path)
 
 
 def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> Layer:

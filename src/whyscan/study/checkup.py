@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.optimize import linear_sum_assignment
 
-from whyscan.data.catalogue import Catalogue, balanced
+from whyscan.data.catalogue import Catalogue, Entry, shuffled
 from whyscan.data.read import read_entry
 from whyscan.errors import BadScan
 from whyscan.models.candidates import candidates, logits_as_if
@@ -129,7 +129,7 @@ def _read(
 ) -> tuple[Pixels, Int64[np.ndarray, " n"], int]:
     """The scans on the model's grid, their labels, and how many could not be read."""
     pixels, labels, unread = [], [], 0
-    for entry in balanced(catalogue.entries, scans, seed):
+    for entry in _sample(catalogue.entries, scans, seed):
         try:
             pixels.append(classifier.prepare(read_entry(entry))[0][0])
             labels.append(classifier.classes.index(entry.label))
@@ -138,6 +138,14 @@ def _read(
     if not pixels:
         raise BadScan(f"none of {unread} scans can be read", "labelled scans", "run `whyscan audit` on the data")
     return np.stack(pixels), np.array(labels, np.int64), unread
+
+
+def _sample(entries: Sequence[Entry], scans: int, seed: int) -> list[Entry]:
+    labels = sorted({entry.label for entry in entries})
+    order = shuffled(entries, seed)
+    columns = [[entry for entry in order if entry.label == label] for label in labels]
+    share = -(-scans // len(labels))
+    return [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
 
 
 def _log_softmax(logits: Float32[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:

@@ -186,6 +186,18 @@ def _read(key: str, text: str) -> Any:
     return int(text)
 
 
+def names_of_files(models: object) -> None:
+    """Raises BadInput unless models come by names that files can have, and are opened or can be."""
+    if not isinstance(models, Mapping):
+        raise BadInput(f"{type(models).__name__} as the models", "models by name", 'write {"best": "best.h5"}')
+    for name, each in models.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
+            raise BadInput(f"a model called {name!r}", "letters, digits, _, - and .", "name it otherwise")
+        if not isinstance(each, Classifier | Given | str | Path):
+            came = f"{type(each).__name__} as the model {name}"
+            raise BadInput(came, "a file, or what whyscan.load gives", "pass whyscan.load(network, classes=[...])")
+
+
 def open_models(models: Mapping[str, Classifier | Given | str | Path], classes: Sequence[str]) -> dict[str, Classifier]:
     """Classifiers by the names that they shall have, with their classes in the data's names.
 

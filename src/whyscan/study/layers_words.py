@@ -9,11 +9,14 @@ import numpy as np
 
 from whyscan.explain.cams.blankness import RECIPES
 from whyscan.explain.cams.contribution import Contribution
+from whyscan.explain.cams.gradcam import Recipe
 from whyscan.render.dots import Panel, dots
 from whyscan.render.figures import to_png
 from whyscan.study.layers import Looked, shares
 
-RECIPE = {"softmax-guided": "the notebook recipe (gradient of the softmax)", "logit": "Grad-CAM of the logit"}
+RECIPE: Mapping[Recipe, str] = {
+    "softmax-guided": "notebook recipe (gradient of the softmax)", "logit": "Grad-CAM of the logit",
+}  # fmt: skip
 
 
 def lines(summaries: Sequence[Mapping[str, Any]], *, references: int, unread: int) -> list[str]:
@@ -27,48 +30,39 @@ def lines(summaries: Sequence[Mapping[str, Any]], *, references: int, unread: in
 
 
 def _model(summary: Mapping[str, Any]) -> list[str]:
+    moved = summary["contribution"]
     out = [
         f"{summary['model']}: {summary['layers']} layers, {summary['scans']} scans, {summary['right']} of them right, "
-        f"median confidence {confidence(summary['median_doubt'])}"
+        f"median confidence {confidence(summary['median_doubt'])}",
+        f"  without a layer the predicted class's logit moves by {moved['median']:.2g} in the median",
     ]
     for recipe in RECIPES:
-        first, last = (row for row in summary["blank"] if row["recipe"] == recipe)
-        why = "; ".join(f"{word} {share:.0%}" for word, share in first["words"].items())
+        rows = [row for row in summary["blank"] if row["recipe"] == recipe]
+        out.append(f"  {RECIPE[recipe]}: blank maps {'; '.join(map(_part, rows))}")
+        if (dark := moved["blank"][recipe])["maps"]:
+            out.append(f"    where they are blank ({dark['maps']} maps) the logit still moves by {dark['median']:.2g}")
+    if (rank := moved["rank"])["value"] is not None:
+        ends = "" if rank["low"] is None else f" [{rank['low']:.2f}, {rank['high']:.2f}]"
         out.append(
-            f"  {RECIPE[recipe]}: blank are {_share(first)} of the maps in the first third of the layers"
-            f"{f' ({why})' if why else ''}, {_share(last)} in the last"
-        )
-    return [*out, *_contribution(summary["contribution"])]
-
-
-def _contribution(found: Mapping[str, Any]) -> list[str]:
-    dark, rank = found["blank"], found["rank"]
-    out = [f"  without a layer the predicted class's logit moves by {found['median']:.2g} in the median"]
-    if dark["maps"]:
-        out[0] += f"; where the layer's map is blank ({dark['maps']} maps), by {dark['median']:.2g}"
-    if rank["value"] is not None:
-        low, high = rank["low"], rank["high"]
-        said = (
-            "brighter layers tend to contribute more" if low > 0 else
-            "brighter layers tend to contribute less" if high < 0 else
-            "a map's brightness does not tell what its layer contributes"
-        )  # fmt: skip
-        out.append(
-            f"  rank correlation of brightness and contribution: {rank['value']:.2f} [{low:.2f}, {high:.2f}]: {said}"
+            f"  rank correlation, over these layers, of brightness and what the logit loses: {rank['value']:.2f}{ends}"
         )
     return out
 
 
-def _share(row: Mapping[str, Any]) -> str:
-    return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
+def _part(row: Mapping[str, Any]) -> str:
+    why = ", ".join(f"{word} {share:.0%}" for word, share in row["words"].items())
+    of = "of all layers" if row["part"] == "all" else f"in the {row['part']}"
+    return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}] {of}{f' ({why})' if why else ''}"
 
 
 def confidence(doubt: float) -> str:
     """1 - doubt with as many digits as it takes to tell it from 1.
 
-    >>> confidence(0.25), confidence(0.00042), confidence(3e-9)
-    ('0.75', '0.9996', '1 - 3e-09')
+    >>> confidence(0.25), confidence(0.00042), confidence(3e-9), confidence(0.0)
+    ('0.75', '0.9996', '1 - 3e-09', '1 to the last digit')
     """
+    if doubt <= 0:
+        return "1 to the last digit"
     if doubt < 1e-6:
         return f"1 - {doubt:.0e}"
     digits = max(2, int(np.ceil(-np.log10(doubt))))
@@ -77,34 +71,32 @@ def confidence(doubt: float) -> str:
 
 def picture(found: Looked, name: str) -> bytes:
     """Every layer of one model: what it contributes, how bright its maps are, how many are blank; as PNG."""
+    panels = panels_of(found, name)
+    blank = shares(found, name)["logit"]
+    dark = [any(panel.values[number][0] > 0 for panel in panels[2:]) for number in range(len(blank))]
+    note = (
+        f"{blank[0].scans} scans, the predicted class. Left: medians and middle halves; right: shares and 95 % "
+        "intervals. Blue: some of the layer's maps are blank"
+    )
+    title = f"{name}: what its layers contribute, and how many of their maps are blank"
+    return to_png(dots([row.group["layer"] for row in blank], panels, marked=dark, title=title, note=note))
+
+
+def panels_of(found: Looked, name: str) -> list[Panel]:
+    """What the logit loses, the energy of the map, and the shares of blank maps by recipe; a value a layer."""
     rows, blank = found.contributions[name], shares(found, name)
-    layers = [row.group["layer"] for row in blank["logit"]]
-    panels = [
-        Panel("change of the logit without the layer", _quartiles(rows, layers, "change"), 0.0, ""),
+    layers = len(blank["logit"])
+    return [
+        Panel("what the logit loses without the layer", _quartiles(rows, layers, "change"), 0.0, ""),
         Panel("energy of its Grad-CAM map", _quartiles(rows, layers, "energy")),
         *(
             Panel(f"blank maps: {said}", [(row.share, *row.interval) for row in blank[recipe]])
-            for recipe, said in (("softmax-guided", "notebook recipe"), ("logit", "of the logit"))
+            for recipe, said in RECIPE.items()
         ),
     ]
-    dark = [any(blank[recipe][number].share > 0 for recipe in RECIPES) for number in range(len(layers))]
-    scans = blank["logit"][0].scans
-    note = (
-        f"{scans} scans, the predicted class. Left: medians and middle halves; right: shares and 95 % intervals. "
-        "Blue: some of the layer's maps are blank"
-    )
-    return to_png(
-        dots(
-            layers,
-            panels,
-            marked=dark,
-            title=f"{name}: what its layers contribute, and how many of their maps are blank",
-            note=note,
-        )
-    )
 
 
-def _quartiles(rows: Sequence[Contribution], layers: Sequence[str], what: str) -> list[tuple[float, float, float]]:
-    values = np.array([getattr(row, what) for row in rows]).reshape(-1, len(layers))
+def _quartiles(rows: Sequence[Contribution], layers: int, what: str) -> list[tuple[float, float, float]]:
+    values = np.array([getattr(row, what) for row in rows]).reshape(-1, layers)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     return list(zip(middle.tolist(), low.tolist(), high.tolist(), strict=True))

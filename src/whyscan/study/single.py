@@ -12,7 +12,7 @@ from whyscan.data.slices import Slices
 from whyscan.data.sources import Source, sources
 from whyscan.errors import BadInput
 from whyscan.explain.explain import configure
-from whyscan.explain.methods import METHODS
+from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer
 from whyscan.explain.targets import Targets
 from whyscan.models.doctor import unserving_of
 from whyscan.models.load import load
@@ -103,8 +103,14 @@ def explain_files(
     volumes = write_volumes(slices_of, left, out, progress, draw=draw)
     return {
         "scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes,
-        "unserving": unserving_of(classifier) if layers is not None and "all" in layers else {},
+        "unserving": unserving_of(classifier) if _every_layer(explainers, layers) else {},
     }  # fmt: skip
+
+
+def _every_layer(explainers: Mapping[str, Explainer], layers: str | Sequence[str] | None) -> bool:
+    """Whether all layers were asked for, and of a method that looks at layers."""
+    every = layers == "all" if isinstance(layers, str) else "all" in (layers or ())
+    return every and any(isinstance(each, LayeredExplainer) for each in explainers.values())
 
 
 def _numbers(found: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One scan of which parts can be hidden, and what is asked about it: what every method that hides parts begins with."""
+"""One scan, parts of which can be hidden, and what is asked about it: what most methods that hide parts begin with."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Question:
         memory: what was judged; its length is the number of evaluations.
         about: the fields of an attribution that every method fills alike.
         score: what is asked for: probabilities, or logits.
+        batch: how many perturbed scans are judged at once.
     """
 
     board: Game
@@ -75,6 +76,9 @@ def put(
     Args:
         probe: coalitions like those to come; the first is the whole scan.
         seed: that of the method, for the record.
+
+    Returns:
+        the question, with the probe judged already.
 
     Raises:
         BadTarget: a target does not exist.
