@@ -111,7 +111,7 @@ def test_layers_of_two_models(trained: tuple[Path, Result], phantoms: Path, tmp_
     again = call("layers", *given, "--data", phantoms, "--scans", 6, "--out", tmp_path / "out", "--json")
     assert "\n".join(json.loads(again.stdout)["text"]) in result.stdout
     refused = call("layers", f"a/b={models / 'test_resnet'}", "--data", phantoms, "--out", tmp_path / "no")
-    assert refused.exit_code == 2 and "a model called 'a/b'" in refused.stderr and not (tmp_path / "no").exists()
+    assert refused.exit_code == 2 and "the model name 'a/b'" in refused.stderr and not (tmp_path / "no").exists()
 
 
 def test_explain_goes_on_past_a_bad_file_and_says_so(

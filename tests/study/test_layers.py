@@ -218,9 +218,9 @@ def test_from_python(models, phantoms: Path, tmp_path: Path) -> None:
     [
         ([], "list as the models"),
         ({}, "no model"),
-        ({"../out": "m"}, r"called '\.\./out'"),
-        ({"": "m"}, "called ''"),
-        ({"..": "m"}, r"called '\.\.'"),
+        ({"../out": "m"}, r"the model name '\.\./out'"),
+        ({"": "m"}, "the model name ''"),
+        ({"..": "m"}, r"the model name '\.\.'"),
         ({"net": nn.Conv2d(3, 1, 1)}, "Conv2d as the model net"),
     ],
 )

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from whyscan.data.decode import ENDINGS
 from whyscan.data.dicom_file import looks_dicom
 from whyscan.errors import BadData, printable
+
+T = TypeVar("T")
 
 # A validation folder belongs to the part that may be looked at while training.
 OFFICIAL = {
@@ -57,6 +60,12 @@ def shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
     """In an order drawn by the seed; those of an official test first, because fewer models have seen them."""
     drawn = [entries[i] for i in np.random.default_rng(seed).permutation(len(entries))]
     return sorted(drawn, key=lambda entry: entry.official != "test")
+
+
+def in_turn(columns: Sequence[Sequence[T]]) -> list[T]:
+    """The first of each column, then the second of each that has one, and so on."""
+    longest = max(map(len, columns), default=0)
+    return [column[i] for i in range(longest) for column in columns if i < len(column)]
 
 
 def open_catalogue(path: str | Path) -> Catalogue:

@@ -8,12 +8,13 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from whyscan.errors import BadRun
+from whyscan.errors import BadInput, BadRun
 
 try:
     import fcntl
@@ -128,6 +129,14 @@ def sha256(path: Path) -> str:
     """The hash of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_name(name: object) -> None:
+    """Raises BadInput where a model's name is more than a file's or a folder's: it could lead out of its place."""
+    if not isinstance(name, str) or not re.fullmatch(r"(?!\.)[\w.-]+", name):
+        raise BadInput(
+            f"the model name {name!r}", "letters, digits, '_', '-' and '.', the first not a dot", "rename it"
+        )
 
 
 def free_name(name: str, taken: set[str]) -> str:

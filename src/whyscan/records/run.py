@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whyscan.errors import BadInput, BadRun
+from whyscan.errors import BadRun
 from whyscan.records import files
 from whyscan.records.attribution import Attribution, load_all
 from whyscan.records.predictions import Predictions
@@ -102,10 +101,7 @@ class Run:
 
     def model_folder(self, name: str) -> Path:
         """Raises BadInput where the name is more than a folder's name: it could lead out of the run."""
-        if not re.fullmatch(r"(?!\.)[\w.-]+", name):
-            raise BadInput(
-                f"the model name {name!r}", "letters, digits, '_', '-' and '.', the first not a dot", "rename it"
-            )
+        files.check_name(name)
         return self.folder / "models" / name
 
     def attribution_path(self, scan: str, model: str, method: str) -> Path:

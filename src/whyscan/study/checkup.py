@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.optimize import linear_sum_assignment
 
-from whyscan.data.catalogue import Catalogue, Entry, shuffled
+from whyscan.data.catalogue import Catalogue, Entry, in_turn, shuffled
 from whyscan.data.read import read_entry
 from whyscan.errors import BadScan
 from whyscan.models.candidates import candidates, logits_as_if
@@ -143,9 +143,8 @@ def _read(
 def _sample(entries: Sequence[Entry], scans: int, seed: int) -> list[Entry]:
     labels = sorted({entry.label for entry in entries})
     order = shuffled(entries, seed)
-    columns = [[entry for entry in order if entry.label == label] for label in labels]
     share = -(-scans // len(labels))
-    return [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
+    return in_turn([[entry for entry in order if entry.label == label][:share] for label in labels])[:scans]
 
 
 def _log_softmax(logits: Float32[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:

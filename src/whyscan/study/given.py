@@ -191,8 +191,7 @@ def names_of_files(models: object) -> None:
     if not isinstance(models, Mapping):
         raise BadInput(f"{type(models).__name__} as the models", "models by name", 'write {"best": "best.h5"}')
     for name, each in models.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]*\w[\w.-]*", name):
-            raise BadInput(f"a model called {name!r}", "letters, digits, _, - and .", "name it otherwise")
+        files.check_name(name)
         if not isinstance(each, Classifier | Given | str | Path):
             came = f"{type(each).__name__} as the model {name}"
             raise BadInput(came, "a file, or what whyscan.load gives", "pass whyscan.load(network, classes=[...])")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from scipy.stats import spearmanr
 
 from whyscan.checks import at_least
-from whyscan.data.catalogue import Catalogue, shuffled
+from whyscan.data.catalogue import Catalogue, in_turn, shuffled
 from whyscan.data.read import read_entry
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
@@ -55,6 +54,10 @@ class Looked:
     contributions: Mapping[str, Sequence[Contribution]]
     references: int
     unread: int
+
+    def predicted(self, model: str) -> list[MapSeen]:
+        """One model's maps of the class that it predicts."""
+        return [each for each in self.maps if each.model == model and each.predicted]
 
 
 def look(
@@ -112,11 +115,7 @@ def _draw(catalogue: Catalogue, scans: int, seed: int) -> tuple[list[Scan], list
         half = min(most, -(-len(mine) // 2))
         explained.append(mine[:half])
         references.append(mine[half : half + others])
-    return _in_turn(explained)[:scans], _in_turn(references)[:REFERENCES], unread
-
-
-def _in_turn(columns: Sequence[Sequence[Scan]]) -> list[Scan]:
-    return [scan for scan in chain.from_iterable(zip_longest(*columns)) if scan is not None]
+    return in_turn(explained)[:scans], in_turn(references)[:REFERENCES], unread
 
 
 def summaries(found: Looked, *, seed: int = 0) -> list[dict[str, Any]]:
@@ -132,7 +131,7 @@ def summaries(found: Looked, *, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def _summary(name: str, found: Looked, seed: int) -> dict[str, Any]:
-    mine = [each for each in found.maps if each.model == name and each.predicted]
+    mine = found.predicted(name)
     scans = {each.scan: each for each in mine}.values()
     layers = 1 + max(each.depth for each in mine)
     third = layers // 3
@@ -202,7 +201,7 @@ def _rank(energy: Float[np.ndarray, "n layers"], change: Float[np.ndarray, "n la
 
 def shares(found: Looked, name: str) -> dict[Recipe, list[BlankShare]]:
     """By recipe, every layer's share of blank maps of the predicted class, shallow to deep."""
-    mine = [each for each in found.maps if each.model == name and each.predicted]
+    mine = found.predicted(name)
     return {recipe: tabulate([each for each in mine if each.recipe == recipe], ["layer"]) for recipe in RECIPES}
 
 

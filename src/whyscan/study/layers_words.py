@@ -71,15 +71,15 @@ def confidence(doubt: float) -> str:
 
 def picture(found: Looked, name: str) -> bytes:
     """Every layer of one model: what it contributes, how bright its maps are, how many are blank; as PNG."""
-    panels = panels_of(found, name)
-    blank = shares(found, name)["logit"]
-    dark = [any(panel.values[number][0] > 0 for panel in panels[2:]) for number in range(len(blank))]
+    panels, rows = panels_of(found, name), found.contributions[name]
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    dark = [any(panel.values[number][0] > 0 for panel in panels[2:]) for number in range(len(layers))]
     note = (
-        f"{blank[0].scans} scans, the predicted class. Left: medians and middle halves; right: shares and 95 % "
-        "intervals. Blue: some of the layer's maps are blank"
+        f"{len(rows) // len(layers)} scans, the predicted class. Left: medians and middle halves; right: shares and "
+        "95 % intervals. Blue: some of the layer's maps are blank"
     )
     title = f"{name}: what its layers contribute, and how many of their maps are blank"
-    return to_png(dots([row.group["layer"] for row in blank], panels, marked=dark, title=title, note=note))
+    return to_png(dots(layers, panels, marked=dark, title=title, note=note))
 
 
 def panels_of(found: Looked, name: str) -> list[Panel]:

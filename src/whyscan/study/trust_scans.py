@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from whyscan.data.catalogue import Catalogue
+from whyscan.data.catalogue import Catalogue, in_turn
 from whyscan.data.folds import fold_rows
 from whyscan.data.split import SplitRow
 from whyscan.errors import BadRun
@@ -131,7 +131,7 @@ def choose(pool: Pool, *, scans: int, seed: int) -> tuple[list[Chosen], str]:
         _of_class([row for row in pool.rows if row.label == label], pool.said, pool.masks, share, random)
         for label in labels
     ]
-    order = [column[i] for i in range(share) for column in columns if i < len(column)][:scans]
+    order = in_turn([column[:share] for column in columns])[:scans]
     wrong = _wrong(pool.said)
     drawn = (
         f"the same number of each class as far as there are so many, {sum(row.path in wrong for row in order)} of them "

@@ -14,7 +14,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
 from whyscan.explain.games.fills import Fill
 from whyscan.explain.games.perturb import Game, Memory, game, play
-from whyscan.explain.games.question import MOVES, put
+from whyscan.explain.games.question import moved, put
 from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.targets import Targets, check, scored
 from whyscan.models.classifier import Classifier, Predict, Scores
@@ -91,7 +91,7 @@ class Occlusion:
             maps=spread(falls, boards, coverage),
             signed=True,
             evaluations=1 + sum(map(len, falls)),
-            diagnosis=tuple("there" if fall > MOVES else "score hardly moves" for fall in furthest),
+            diagnosis=moved(furthest),
             settings={**asdict(self), "window": window, "stride": stride},
         )
 

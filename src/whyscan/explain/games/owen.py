@@ -16,7 +16,7 @@ from whyscan.explain.games.estimate import AGREEMENT, FEW, MANY, Fitted, quadrat
 from whyscan.explain.games.hierarchy import Merges, depths, hierarchy, members
 from whyscan.explain.games.link import SAMPLE, Link, Through
 from whyscan.explain.games.owen_measure import Nested
-from whyscan.explain.games.question import MOVES, put
+from whyscan.explain.games.question import moved, put
 from whyscan.explain.games.surrogate import Perturbation, cut, end_scores, set_up, settings_of
 from whyscan.explain.targets import Targets, check
 from whyscan.models.classifier import Classifier
@@ -183,7 +183,6 @@ class Owen:
         auto = shared.samples == "auto"
         found = owen_values(value, tree, shared.most, seed, until_settled=auto, link=asked.link())
         probed = asked.scores(probe)
-        moves = np.ptp(probed, axis=0) > MOVES
         return Attribution(
             method="owen",
             weights=found.values.astype(np.float32),
@@ -192,7 +191,7 @@ class Owen:
             signed=True,
             evaluations=len(asked.memory),
             converged=found.settled,
-            diagnosis=tuple("there" if each else "score hardly moves" for each in moves),
+            diagnosis=moved(np.ptp(probed, axis=0)),
             measured={**found.measured, **end_scores(*probed[:2])},
             settings={
                 **settings_of(self),

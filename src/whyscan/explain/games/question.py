@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ from whyscan.records.geometry import Geometry
 
 MOVES = 1e-4
 """A score that moves less than this, whatever is hidden, is not explained."""
+
+
+def moved(spans: Iterable[float]) -> tuple[str, ...]:
+    """A diagnosis for each target, from how far its score moved."""
+    return tuple("there" if span > MOVES else "score hardly moves" for span in spans)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from whyscan.errors import BadInput
 from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
 from whyscan.explain.games.fills import Fill, check_fill
 from whyscan.explain.games.perturb import Game, game
-from whyscan.explain.games.question import MOVES, put
+from whyscan.explain.games.question import moved, put
 from whyscan.explain.games.segments import Superpixels, called, own, segment, within
 from whyscan.explain.targets import Targets, check
 from whyscan.models.classifier import Classifier
@@ -142,7 +142,7 @@ def explain_by_play(
         "segments": board.segments,
         "signed": True,
         "evaluations": len(asked.memory),
-        "diagnosis": tuple("there" if np.ptp(column) > MOVES else "score hardly moves" for column in scores.T),
+        "diagnosis": moved(np.ptp(scores, axis=0)),
     }
     return {
         name: Attribution(
