@@ -111,6 +111,35 @@ def test_reasons_are_true_of_blocks_and_of_halves_that_are_read_twice():
     assert "blocks_token_only" not in unserving(network, (64, 64), find_layers(network, (64, 64)))
 
 
+def test_what_runs_on_parts_of_the_image_is_no_layer():
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.side = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+
+        def forward(self, x):
+            parts = torch.cat(self.first(x).chunk(2, 3))
+            return self.side(parts).mean((2, 3)).reshape(len(x), 8)
+
+    network = Halves()
+    layers = find_layers(network, (8, 12))
+    assert [layer.name for layer in layers] == ["first"]
+    assert "(2, 4, 4, 3), is not one image's" in unserving(network, (8, 12), layers)["side"]
+
+
+def test_a_number_that_a_module_makes_is_no_layer():
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.scale = nn.Conv2d(3, 4, 3), nn.Identity()
+
+        def forward(self, x):
+            return self.first(x).mean((2, 3)) * self.scale(x.mean())
+
+    with pytest.raises(BadTarget, match="layer 'scale' cannot serve"):
+        find_layer(Scaled(), (8, 8), "scale")
+
+
 def test_the_network_is_left_as_it_was():
     network = Toy().train()
     network.drop.eval()

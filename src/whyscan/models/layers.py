@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,6 +31,61 @@ class _Call:
     made: int
     shape: tuple[int, ...]
 
+    @property
+    def has_grid(self) -> bool:
+        return len(self.shape) == 4 and self.shape[2] * self.shape[3] > 1
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What the convolutions of a network, and other modules that are of interest, did in one forward pass."""
+
+    network: nn.Module
+    input_size: tuple[int, int]
+    convolutions: Mapping[str, nn.Conv2d]
+    calls: Sequence[_Call]
+    """In the order in which they ended."""
+
+    @classmethod
+    def of(cls, network: nn.Module, input_size: tuple[int, int], others: Mapping[str, nn.Module]) -> _Pass:
+        convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+        return cls(network, input_size, convolutions, _record(network, input_size, {**convolutions, **others}))
+
+    @cached_property
+    def last(self) -> Mapping[str, int]:
+        """The position of each module's last run, shallow to deep."""
+        found = {call.path: position for position, call in enumerate(self.calls)}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    @cached_property
+    def readers(self) -> Mapping[int, str]:
+        """The convolutions that read an output, by its identity."""
+        return {call.came: call.path for call in self.calls if call.path in self.convolutions}
+
+    def layer(self, path: str) -> Layer | str:
+        """What a module's last run makes of it as a layer, or why it makes it none."""
+        if path not in self.last:
+            return "it does not run"
+        position = self.last[path]
+        # a grid of tokens is that of a convolution before it
+        before = [call for call in self.calls[:position] if call.path in self.convolutions and call.has_grid]
+        grids = [(call.shape[2], call.shape[3]) for call in before]
+        return _layer(self.network, self.calls[position], grids, self.input_size)
+
+    def unfit(self, path: str) -> str:
+        """Why a convolution that has a place as a layer is not to be listed; "" of all others."""
+        if path not in self.convolutions or path not in self.last:
+            return ""
+        convolution, call = self.convolutions[path], self.calls[self.last[path]]
+        if not call.has_grid:
+            return "its output has no grid: it tells what was found and not where"
+        # a depthwise one whose output goes straight into another one of the same unit
+        reader = self.readers.get(call.made)
+        depthwise = convolution.groups > 1 and convolution.groups == convolution.in_channels
+        if depthwise and reader is not None and _parent(reader) == _parent(path):
+            return "the first half of a separable convolution: the second half's output is the whole's"
+        return ""
+
 
 def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: str = "") -> tuple[Layer, ...]:
     """Every convolution and attention block whose output has a spatial grid of more than 1x1, shallow to deep.
@@ -47,51 +103,34 @@ def find_layers(network: nn.Module, input_size: tuple[int, int], architecture: s
         input_size: (height, width) in pixels.
         architecture: timm's name of the trunk; where keras.applications has the same one, layers get its names.
     """
-    convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
-    calls = _record(network, input_size, convolutions | attention_blocks(network))
-    last = {call.path: position for position, call in enumerate(calls)}
-    readers = {call.came: call.path for call in calls if call.path in convolutions}
-    grids: list[tuple[int, int]] = []
-    layers: list[Layer] = []
-    for position, call in enumerate(calls):
-        if call.path in convolutions:
-            if _grid(call):
-                grids.append((call.shape[2], call.shape[3]))
-            if last[call.path] == position and not _unfit(convolutions[call.path], call, readers):
-                layers.append(Layer(layer_name(call.path), call.path))
-        elif last[call.path] == position:
-            layer = _layer(network, call, grids, input_size)
-            # an attention block with channels first is one of a convolutional network, whose convolutions are listed
-            layers += [layer] if isinstance(layer, Layer) and layer.form != "nchw" else []
-    layers = _reachable(network, input_size, layers, grids)
+    blocks = attention_blocks(network)
+    seen = _Pass.of(network, input_size, blocks)
+    layers = [
+        layer
+        for path in seen.last
+        if not seen.unfit(path) and isinstance(layer := seen.layer(path), Layer)
+        # an attention block with channels first is one of a convolutional network, whose convolutions are listed
+        if not (path in blocks and layer.form == "nchw")
+    ]
+    layers = _reachable(network, input_size, layers)
     aliases = keras_names(architecture, [layer.name for layer in layers])
     return tuple(replace(layer, alias=aliases.get(layer.name, "")) for layer in layers)
 
 
 def unserving(network: nn.Module, input_size: tuple[int, int], listed: Sequence[Layer]) -> dict[str, str]:
     """By name, why a convolution or an attention block is none of the listed layers and no part of one."""
-    convolutions = {path: module for path, module in network.named_modules() if isinstance(module, nn.Conv2d)}
     blocks = {
         path: module
         for path, module in attention_blocks(network).items()
         if not isinstance(module, nn.ModuleList | nn.ModuleDict)  # which hold blocks and never run themselves
     }
-    calls = _record(network, input_size, convolutions | blocks)
-    last = {call.path: call for call in calls}
-    readers = {call.came: call.path for call in calls if call.path in convolutions}
-    grids = [(call.shape[2], call.shape[3]) for call in calls if call.path in convolutions and _grid(call)]
+    seen = _Pass.of(network, input_size, blocks)
     found: dict[str, str] = {}
-    for path in convolutions | blocks:
+    for path in seen.convolutions | blocks:
         if any(f"{path}.".startswith(f"{layer.path}.") for layer in listed):
             continue
-        if path not in last:
-            reason = "it does not run"
-        elif path in convolutions:
-            reason = _unfit(convolutions[path], last[path], readers)
-        else:
-            layer = _layer(network, last[path], grids, input_size)
-            reason = layer if isinstance(layer, str) else _PASSED_BY[layer.form == "nchw"]
-        found[_called(network, path)] = reason
+        reason = seen.unfit(path) or seen.layer(path)
+        found[_called(network, path)] = _PASSED_BY[reason.form == "nchw"] if isinstance(reason, Layer) else reason
     return found
 
 
@@ -117,11 +156,7 @@ def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> La
     Raises:
         BadTarget: the module cannot serve, with the reason.
     """
-    convolutions = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
-    calls = _record(network, input_size, {**convolutions, path: network.get_submodule(path)})
-    mine = [call for call in calls if call.path == path]
-    grids = [(call.shape[2], call.shape[3]) for call in calls if call.path in convolutions and len(call.shape) == 4]
-    layer = _layer(network, mine[-1], grids, input_size) if mine else "it does not run"
+    layer = _Pass.of(network, input_size, {path: network.get_submodule(path)}).layer(path)
     if isinstance(layer, Layer) and not _grid_is_read(network, input_size, layer):
         layer = f"after it the network reads only its first tokens ({layer.prefix}), so that its grid has no gradient"
     if isinstance(layer, str):
@@ -145,31 +180,33 @@ def final_layer(network: nn.Module, input_size: tuple[int, int], deepest: Layer)
     begin = max(position for position, call in enumerate(calls) if call.path == deepest.path)
     # of a module and those inside it that end together, the outermost ends last
     for call in reversed(calls[begin:]):
-        found = _layer(network, call, [], input_size) if len(call.shape) == 4 else ""
+        found = _layer(network, call, (), input_size) if len(call.shape) == 4 else ""
         if isinstance(found, Layer):
             return found
     return deepest
 
 
-def _layer(network: nn.Module, call: _Call, grids: list[tuple[int, int]], input_size: tuple[int, int]) -> Layer | str:
+def _layer(
+    network: nn.Module, call: _Call, grids: Sequence[tuple[int, int]], input_size: tuple[int, int]
+) -> Layer | str:
     """The layer that a call makes, or why it makes none."""
     name, shape = layer_name(call.path), call.shape
     if not call.made:
         return "its output is not one tensor"
-    if shape[0] == 1 and len(shape) == 4:
+    if shape[:1] != (1,):
+        return f"its output for one image, of shape {shape}, is not one image's"
+    if len(shape) == 4:
         form = form_of(network, call.path, shape)
         height, width = shape[2:] if form == "nchw" else shape[1:3]
         if height * width > 1:
             return Layer(name, call.path, form=form)
-    if shape[0] == 1 and len(shape) == 3 and (found := token_grid(shape[1], grids, input_size)):
+    if len(shape) == 3 and (found := token_grid(shape[1], grids, input_size)):
         prefix, grid = found
         return Layer(name, call.path, form="tokens", prefix=prefix, grid=grid)
     return f"its output for one image, of shape {shape}, has no spatial grid"
 
 
-def _reachable(
-    network: nn.Module, input_size: tuple[int, int], layers: list[Layer], grids: list[tuple[int, int]]
-) -> list[Layer]:
+def _reachable(network: nn.Module, input_size: tuple[int, int], layers: list[Layer]) -> list[Layer]:
     """The same layers, but for a last block whose grid nothing reads its first norm."""
     if not layers or _grid_is_read(network, input_size, layers[-1]):
         return layers
@@ -179,8 +216,9 @@ def _reachable(
         for path, module in network.named_modules()
         if path.rpartition(".")[0] == block.path and "norm" in type(module).__name__.lower()
     }
-    for call in _record(network, input_size, norms):
-        norm = _layer(network, call, grids, input_size)
+    seen = _Pass.of(network, input_size, norms)
+    for path in norms:
+        norm = seen.layer(path)
         if isinstance(norm, Layer) and _grid_is_read(network, input_size, norm):
             return [*others, norm]
     return others
@@ -208,22 +246,6 @@ def _grid_is_read(network: nn.Module, input_size: tuple[int, int], layer: Layer)
         finally:
             handle.remove()
     return not torch.equal(*answers)
-
-
-def _unfit(convolution: nn.Conv2d, call: _Call, readers: Mapping[int, str]) -> str:
-    """Why a convolution cannot serve; "" if it can. `readers` are those that read an output, by its identity."""
-    if not _grid(call):
-        return "its output has no grid: it tells what was found and not where"
-    # a depthwise one whose output goes straight into another one of the same unit
-    reader = readers.get(call.made)
-    depthwise = convolution.groups > 1 and convolution.groups == convolution.in_channels
-    if depthwise and reader is not None and _parent(reader) == _parent(call.path):
-        return "the first half of a separable convolution: the second half's output is the whole's"
-    return ""
-
-
-def _grid(call: _Call) -> bool:
-    return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
 
 
 def _parent(path: str) -> str:
