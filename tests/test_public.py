@@ -23,6 +23,11 @@ def test_import_alone_loads_neither_torch_nor_the_api() -> None:
     run("import sys, whyscan; assert not {'torch', 'numpy', 'matplotlib', 'whyscan.api'} & set(sys.modules)")
 
 
+def test_a_command_does_not_wait_for_what_only_some_commands_need() -> None:
+    heavy = "{'matplotlib', 'scipy.stats', 'jinja2', 'torchvision', 'timm', 'openvino', 'onnx', 'highdicom'}"
+    run(f"import sys, whyscan.cli.main, whyscan.api; assert not {heavy} & set(sys.modules)")
+
+
 @pytest.mark.parametrize("first", ["", "whyscan.explain.cams.gradcam, whyscan.report.page, whyscan.study.run"])
 def test_verbs_are_functions_whatever_was_imported_first(first: str) -> None:
     before = f"import {first}\n" if first else ""

@@ -48,7 +48,6 @@ from whyscan.records.attribution import Attribution, find
 from whyscan.records.evidence import Evidence
 from whyscan.records.run import Run
 from whyscan.records.volume import VolumeSummary, montage, summarise_volume
-from whyscan.report import page
 from whyscan.study import attesting, doctor_words, layers_words, trusting
 from whyscan.study import demo as demonstration
 from whyscan.study import doctor as doctoring
@@ -242,7 +241,7 @@ def study(
         seed = split_seed(Run(Path(out)), None if settings is None else settings.seed)
         settings = settings or StudySettings(seed=seed)
     run = stages.study(Path(data), Path(out), settings, plans=chosen, models=models, resume=resume, progress=progress)
-    page.write(run)
+    _write_report(run)
     return run
 
 
@@ -323,7 +322,9 @@ def doctor(
         files.write_json(folder / "doctor.json", document)
         files.write_text(folder / "doctor.txt", "\n".join(lines) + "\n")
         if found is not None:
-            picture = doctor_words.picture(found, facts.name, len(facts.classes))
+            from whyscan.study import dotted  # it draws: see `_write_report`
+
+            picture = dotted.of_scalings(found, facts.name, len(facts.classes))
             files.write_bytes(folder / "doctor.png", picture)
     return document
 
@@ -358,6 +359,8 @@ def layers(
         BadInput: no model, a name that is no file's, too few scans, or a seed that is none.
         BadRun: the folder cannot be written to.
     """
+    from whyscan.study import dotted  # it draws: see `_write_report`
+
     check_seed(seed)
     names_of_files(models)
     catalogue, folder = open_catalogue(Path(data)), Path(out)
@@ -368,7 +371,7 @@ def layers(
         text = layers_words.lines(summaries, references=found.references, unread=found.unread)
         written = layering.write_tables(found, folder)
         for name in opened:
-            files.write_bytes(folder / f"{name}.png", layers_words.picture(found, name))
+            files.write_bytes(folder / f"{name}.png", dotted.of_layers(found, name))
             written.append(str(folder / f"{name}.png"))
         written += [str(folder / name) for name in ("layers.txt", "layers.json")]
         document = {
@@ -432,7 +435,7 @@ def trust(
             progress=progress,
         )  # fmt: skip
         attesting.write_checklists(opened, checklists)
-        page.write(opened)
+        _write_report(opened)
     return found
 
 
@@ -442,7 +445,7 @@ def report(run: str | Path) -> Path:
     Raises:
         BadRun: not a run, or damaged records.
     """
-    return page.write(Run.open(run))
+    return _write_report(Run.open(run))
 
 
 def demo(out: str | Path, *, seed: int = 0, resume: bool = False, progress: Progress = quiet) -> Run:
@@ -455,5 +458,11 @@ def demo(out: str | Path, *, seed: int = 0, resume: bool = False, progress: Prog
     """
     check_seed(seed)
     run = demonstration.demo(Path(out), seed=seed, resume=resume, progress=progress)
-    page.write(run)
+    _write_report(run)
     return run
+
+
+def _write_report(run: Run) -> Path:
+    from whyscan.report import page  # it draws with matplotlib, which takes half a second to import
+
+    return page.write(run)

@@ -24,7 +24,7 @@ from whyscan.models.blackbox import black_box
 from whyscan.models.classifier import Classifier
 from whyscan.records import files
 from whyscan.stats.intervals import wilson
-from whyscan.study import layers, layers_words
+from whyscan.study import dotted, layers, layers_words
 
 SCANS = 6
 LAYERS = ("one", "two", "three", "four", "five", "six")
@@ -113,12 +113,12 @@ def test_what_a_person_reads(made: layers.Looked) -> None:
 
 
 def test_what_is_drawn(made: layers.Looked) -> None:
-    loses, energy, recipe, logit = layers_words.panels_of(made, "net")
+    loses, energy, recipe, logit = dotted.panels_of(made, "net")
     assert "loses" in loses.title and [value for value, *_ in loses.values] == list(CHANGES.values())
     assert [value for value, *_ in energy.values] == list(ENERGIES.values())
     assert [value for value, *_ in recipe.values] == pytest.approx([2 / 3, 2 / 3, 0, 0, 0, 0])
     assert [value for value, *_ in logit.values] == pytest.approx([0, 0, 0, 0, 0, 1 / 3])
-    with Image.open(io.BytesIO(layers_words.picture(made, "net"))) as picture:
+    with Image.open(io.BytesIO(dotted.of_layers(made, "net"))) as picture:
         assert picture.format == "PNG" and min(picture.size) > 250
 
 

@@ -23,12 +23,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Integer
-from scipy.stats import rankdata
 
 from whyscan.errors import BadInput, BadTarget
 from whyscan.explain.games.segments import Superpixels, segment
 from whyscan.records.attribution import Attribution, find
 from whyscan.records.facts import note
+from whyscan.stats.ranks import ranks
 
 _METHOD, _AGREEMENT = "consensus", "agreement"
 _TOP = 0.2
@@ -226,10 +226,10 @@ def _top(strengths: Float64[np.ndarray, "t s"], area: np.ndarray) -> Bool[np.nda
 
 def _spearman(strengths: Float64[np.ndarray, "a s"]) -> Float64[np.ndarray, "a a"]:
     """Pearson's correlation of ranks; ties share their mean rank; 0 with a flat map."""
-    ranks = rankdata(strengths.round(9), axis=1)
-    ranks = ranks - ranks.mean(1, keepdims=True)
-    size = np.sqrt((ranks**2).sum(1, keepdims=True))
-    unit = ranks / np.where(size > 0, size, 1.0)
+    places = ranks(strengths.round(9), axis=1)
+    places = places - places.mean(1, keepdims=True)
+    size = np.sqrt((places**2).sum(1, keepdims=True))
+    unit = places / np.where(size > 0, size, 1.0)
     return np.asarray(unit @ unit.T)
 
 

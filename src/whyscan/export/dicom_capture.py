@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from whyscan.export import dicom_words as words
-from whyscan.export.capture_picture import picture
 from whyscan.export.dicom_source import PATIENT_AND_STUDY, Slice, header, highdicom
 from whyscan.records.attribution import Attribution
 
@@ -36,6 +35,8 @@ def capture(
     Returns:
         A highdicom SCImage.
     """
+    from whyscan.export.capture_picture import picture  # it draws: see `whyscan.render.figures`
+
     hd = highdicom()
     dataset = header(source.dataset) if source is not None else _nobody(study)
     found = hd.sc.SCImage.from_ref_dataset(

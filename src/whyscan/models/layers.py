@@ -126,7 +126,7 @@ def unserving(network: nn.Module, input_size: tuple[int, int], listed: Sequence[
     }
     seen = _Pass.of(network, input_size, blocks)
     found: dict[str, str] = {}
-    for path in seen.convolutions | blocks:
+    for path in {**seen.convolutions, **blocks}:
         if any(f"{path}.".startswith(f"{layer.path}.") for layer in listed):
             continue
         reason = seen.unfit(path) or seen.layer(path)

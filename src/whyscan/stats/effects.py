@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import rankdata
+
+from whyscan.stats.ranks import ranks
 
 
 def cohen_dz(differences: Float64[np.ndarray, " n"]) -> float:
@@ -28,8 +29,8 @@ def rank_biserial(differences: Float64[np.ndarray, " n"]) -> float:
     some = differences[differences != 0]
     if not some.size:
         return float("nan")
-    ranks = rankdata(np.abs(some))
-    return float((ranks * np.sign(some)).sum() / ranks.sum())
+    places = ranks(np.abs(some))
+    return float((places * np.sign(some)).sum() / places.sum())
 
 
 def cliffs_delta(a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " m"]) -> float:
@@ -39,5 +40,5 @@ def cliffs_delta(a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " m"]) -> 
     """
     if not a.size or not b.size:
         return float("nan")
-    ranks = rankdata(np.concatenate([a, b]))[: a.size].sum()
-    return float(2 * (ranks - a.size * (a.size + 1) / 2) / (a.size * b.size) - 1)
+    total = ranks(np.concatenate([a, b]))[: a.size].sum()
+    return float(2 * (total - a.size * (a.size + 1) / 2) / (a.size * b.size) - 1)

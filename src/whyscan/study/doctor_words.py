@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from whyscan.models.doctor import LayerFacts, ModelFacts
-from whyscan.render.dots import Panel, dots
-from whyscan.render.figures import to_png
 from whyscan.study.checkup import Checkup
 
 _WIDTH = 14
@@ -90,24 +88,3 @@ def checkup_lines(found: Checkup) -> list[str]:
         out.append(found.order_sentence)
     out.append("These may be scans that the model was trained on: the figures compare scalings, not models.")
     return out
-
-
-def picture(found: Checkup, name: str, classes: int) -> bytes:
-    """The scalings as dots with intervals, as PNG."""
-    rows = found.candidates
-    right = Panel(
-        "share of the scans that is right",
-        [(each.accuracy, each.accuracy_low, each.accuracy_high) for each in rows],
-        1 / classes,
-        "chance",
-    )
-    losses = [(each.loss, each.loss_low, each.loss_high) for each in rows]
-    log = min(low for _, low, _ in losses) > 0  # a wrong scaling may be a hundred times worse than the right one
-    loss = Panel("loss in nats (less is better)", losses, log=log)
-    names = [each.name + (" (as opened)" if each.used else "") for each in rows]
-    figure = dots(
-        names, [right, loss], marked=[each.name in found.fits for each in rows],
-        title=f"Which scaling of the pixels {name} was trained with",
-        note=f"{found.scans} labelled scans, 95 % intervals; blue: what the scans do not tell apart from the best",
-    )  # fmt: skip
-    return to_png(figure)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from whyscan.checks import at_least
 from whyscan.data.catalogue import Catalogue, in_turn, shuffled
@@ -27,6 +26,7 @@ from whyscan.models.classifier import Classifier
 from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.stats.intervals import percentile
+from whyscan.stats.ranks import rank_correlation
 
 SCANS = 40
 REFERENCES = 48
@@ -196,7 +196,7 @@ def contributed(
 def _rank(energy: Float[np.ndarray, "n layers"], change: Float[np.ndarray, "n layers"]) -> float:
     """Spearman's correlation over layers; NaN where all layers are alike."""
     bright, much = np.median(energy, 0), np.median(change, 0)
-    return float(spearmanr(bright, much).statistic) if np.ptp(bright) > 0 < np.ptp(much) else float("nan")
+    return rank_correlation(bright, much) if np.ptp(bright) > 0 < np.ptp(much) else float("nan")
 
 
 def shares(found: Looked, name: str) -> dict[Recipe, list[BlankShare]]:

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from whyscan.explain.cams.blankness import RECIPES
-from whyscan.explain.cams.contribution import Contribution
 from whyscan.explain.cams.gradcam import Recipe
-from whyscan.render.dots import Panel, dots
-from whyscan.render.figures import to_png
-from whyscan.study.layers import Looked, shares
 
 RECIPE: Mapping[Recipe, str] = {
     "softmax-guided": "notebook recipe (gradient of the softmax)", "logit": "Grad-CAM of the logit",
@@ -67,36 +63,3 @@ def confidence(doubt: float) -> str:
         return f"1 - {doubt:.0e}"
     digits = max(2, int(np.ceil(-np.log10(doubt))))
     return f"{1 - doubt:.{digits}f}"
-
-
-def picture(found: Looked, name: str) -> bytes:
-    """Every layer of one model: what it contributes, how bright its maps are, how many are blank; as PNG."""
-    panels, rows = panels_of(found, name), found.contributions[name]
-    layers = list(dict.fromkeys(row.layer for row in rows))
-    dark = [any(panel.values[number][0] > 0 for panel in panels[2:]) for number in range(len(layers))]
-    note = (
-        f"{len(rows) // len(layers)} scans, the predicted class. Left: medians and middle halves; right: shares and "
-        "95 % intervals. Blue: some of the layer's maps are blank"
-    )
-    title = f"{name}: what its layers contribute, and how many of their maps are blank"
-    return to_png(dots(layers, panels, marked=dark, title=title, note=note))
-
-
-def panels_of(found: Looked, name: str) -> list[Panel]:
-    """What the logit loses, the energy of the map, and the shares of blank maps by recipe; a value a layer."""
-    rows, blank = found.contributions[name], shares(found, name)
-    layers = len(blank["logit"])
-    return [
-        Panel("what the logit loses without the layer", _quartiles(rows, layers, "change"), 0.0, ""),
-        Panel("energy of its Grad-CAM map", _quartiles(rows, layers, "energy")),
-        *(
-            Panel(f"blank maps: {said}", [(row.share, *row.interval) for row in blank[recipe]])
-            for recipe, said in RECIPE.items()
-        ),
-    ]
-
-
-def _quartiles(rows: Sequence[Contribution], layers: int, what: str) -> list[tuple[float, float, float]]:
-    values = np.array([getattr(row, what) for row in rows]).reshape(-1, layers)
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-    return list(zip(middle.tolist(), low.tolist(), high.tolist(), strict=True))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import rankdata
 
 from whyscan.records.evidence import Evidence
+from whyscan.stats.ranks import ranks
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
 from whyscan.trust.flat import flat
@@ -51,8 +51,7 @@ def class_discriminativeness(case: Case) -> Evidence:
     maps = [each.ravel() for each in case.attribution.grid if np.isfinite(each).all() and not flat(each)]
     if len(maps) < 2:
         return Evidence.skipped("fewer than two classes have a map")
-    ranks = np.stack([rankdata(each) for each in maps])
-    pairs = np.corrcoef(ranks)[np.triu_indices(len(maps), 1)]
+    pairs = np.corrcoef([ranks(each) for each in maps])[np.triu_indices(len(maps), 1)]
     return Evidence(float(1 - pairs.mean()), n=1)
 
 

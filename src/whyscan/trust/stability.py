@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32
 from scipy import ndimage
-from scipy.stats import spearmanr
 
 from whyscan.data.scan import Scan, content_hash
 from whyscan.records.evidence import Evidence
+from whyscan.stats.ranks import rank_correlation
 from whyscan.trust import names
 from whyscan.trust.case import Case, Metric
 from whyscan.trust.flat import flat
@@ -164,11 +164,6 @@ def alike(first: Map, second: Map, there: Bool[np.ndarray, "h w"] | None = None)
     if flat(a) or flat(b):
         return Evidence.skipped("one of the two maps is the same everywhere")
     return Evidence(rank_correlation(a, b), n=1)
-
-
-def rank_correlation(a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " n"]) -> float:
-    """Spearman's, -1 to 1; both must vary."""
-    return float(spearmanr(a, b).statistic)
 
 
 def _strongest(values: Map) -> Bool[np.ndarray, "h w"]:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from whyscan.explain.games.measure import Estimand
 
@@ -99,7 +99,7 @@ class Belief:
 
     def interval(self) -> Float64[np.ndarray, "s 2"]:
         """95 %, for each player by itself."""
-        half = float(student.ppf(0.975, self.freedom)) * self.deviation
+        half = float(stdtrit(self.freedom, 0.975)) * self.deviation
         return np.stack([self.mean - half, self.mean + half], -1)
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Fit:
         if self.scores is None:
             return None
         scores = self.scores if turn is None else self.scores @ turn.T
-        return np.asarray(student.ppf(0.975, self.freedom) * np.sqrt((scores**2).sum(0)))
+        return np.asarray(stdtrit(self.freedom, 0.975) * np.sqrt((scores**2).sum(0)))
 
 
 def ridge(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from whyscan.checks import at_least, between, made_of, plain
 from whyscan.data.scan import Scan
@@ -193,7 +193,7 @@ def chance_limit(pairs: int, cells: int) -> float:
 
     Student's t for each of about 4 places a cell whose values can be called independent (Bonferroni).
     """
-    return float(student.isf(_BY_CHANCE / 2 / (4 * (cells + 1) ** 2), pairs - 1))
+    return -float(stdtrit(pairs - 1, _BY_CHANCE / 2 / (4 * (cells + 1) ** 2)))
 
 
 def _diagnose(moved: float, peak: float, limit: float) -> str:
