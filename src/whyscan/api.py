@@ -12,6 +12,7 @@ from whyscan.data.fetch import fetch
 from whyscan.data.figshare import import_figshare
 from whyscan.data.folds import fold_numbers
 from whyscan.data.read import read_scan, read_scans
+from whyscan.data.scan import Scan
 from whyscan.data.split import read_splits
 from whyscan.errors import BadInput
 from whyscan.explain.cams.ablationcam import AblationCAM
@@ -91,6 +92,7 @@ __all__ = [
     "Plan",
     "Run",
     "Saliency",
+    "Scan",
     "ScoreCAM",
     "SmoothGrad",
     "StudySettings",

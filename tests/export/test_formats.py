@@ -35,6 +35,15 @@ def found(attribution_of: Make) -> Attribution:
     return attribution_of(Scan(pixels, "cd" * 32, source="a.png"), measured={"gap": (0.5, float("nan"), 0.0)})
 
 
+def test_whoever_waits_is_told_how_many_files_of_explanations_are_done(found: Attribution, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        save_all(tmp_path / "why" / f"{name}.npz", [found])
+    for form in ("png", "npz", "safetensors"):
+        said: list[tuple[str, int, int]] = []
+        export([tmp_path / "why"], form, out=tmp_path / form, progress=lambda *each, said=said: said.append(each))
+        assert [(done, total) for _, done, total in said] == [(0, 3), (1, 3), (2, 3), (3, 3)], form
+
+
 def test_a_raw_map_comes_back_to_half_a_step(found: Attribution, tmp_path: Path) -> None:
     overlay, raw, said = png.save_png(found, "glioma", tmp_path / "a.b")
     assert [path.name for path in (overlay, raw, said)] == ["a.b.overlay.png", "a.b.raw.png", "a.b.json"]

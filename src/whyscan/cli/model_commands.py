@@ -98,7 +98,7 @@ def explain(
     frame: Annotated[int | None, typer.Option("--frame", min=0, help="Which frame or page, from 0.")] = None,
     window: Annotated[
         str | None,
-        typer.Option("--window", help="DICOM, NIfTI: CENTRE,WIDTH, a window's number or name, full, percentile."),
+        typer.Option("--window", help="DICOM, NIfTI, MATLAB: CENTRE,WIDTH, a number or name, full, percentile."),
     ] = None,
     plane: Annotated[str | None, typer.Option("--plane", help="NIfTI: axial, coronal or sagittal.")] = None,
     slices: Annotated[
@@ -166,7 +166,9 @@ def explain(
         )  # fmt: skip
         records = [Path(file) for entry in written["scans"] for file in entry["files"] if file.endswith(".npz")]
         if wanted and records:
-            also = formats.export(records, wanted, out=out, sources=scans, objects=objects, threshold=threshold)
+            also = formats.export(
+                records, wanted, out=out, sources=scans, objects=objects, threshold=threshold, progress=progress
+            )
             written |= {"exported": also["files"], "left_out": also["left_out"]}
     console.say_json(written) if json else _say_explained(written)
     if written["failed"]:
@@ -213,10 +215,12 @@ def export(
     json: Json = False,
 ) -> None:
     """Write saved explanations in other formats, from the records alone: no model."""
-    with console.exits(json, console.WRITTEN):
+    with console.exits(json, console.WRITTEN), console.bars() as progress:
         from whyscan.export import formats
 
-        written = formats.export(records, to, out=out, sources=source or (), objects=objects, threshold=threshold)
+        written = formats.export(
+            records, to, out=out, sources=source or (), objects=objects, threshold=threshold, progress=progress
+        )
     if json:
         console.say_json(written)
     else:

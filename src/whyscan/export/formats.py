@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from whyscan.export.dicom_words import file_part
 from whyscan.export.nifti import write_nifti
 from whyscan.export.png import save_png
 from whyscan.export.tensors import save_tensors
+from whyscan.progress import Progress, quiet
 from whyscan.records import files
 from whyscan.records.attribution import Attribution, load_all, save_all
 from whyscan.records.run import Run
@@ -31,11 +32,13 @@ class Choices:
         sources: the files that were explained, or folders of them, for formats that lie in the source's space.
         objects: which DICOM objects; None for all that the source allows.
         threshold: what a DICOM Segmentation takes for the region.
+        progress: told of every file of attributions.
     """
 
     sources: tuple[Path, ...] = ()
     objects: tuple[str, ...] | None = None
     threshold: Threshold = field(default_factory=Threshold)
+    progress: Progress = quiet
 
 
 def export(
@@ -46,6 +49,7 @@ def export(
     sources: Sequence[str | Path] = (),
     objects: Sequence[str] | None = None,
     threshold: str | Threshold = "max:0.5",
+    progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Write attributions in other formats. Needs neither the model nor torch.
 
@@ -67,7 +71,7 @@ def export(
     """
     names = list(dict.fromkeys([to] if isinstance(to, str) else to))
     rule = check(names, objects, threshold)
-    choices = Choices(tuple(map(Path, sources)), None if objects is None else tuple(objects), rule)
+    choices = Choices(tuple(map(Path, sources)), None if objects is None else tuple(objects), rule, progress)
     named = _gathered(records)
     done = [FORMATS[name](named, Path(out), choices) for name in names]
     return {
@@ -92,9 +96,9 @@ def check(
     return threshold if isinstance(threshold, Threshold) else Threshold.parse(threshold)
 
 
-def _png(named: Named, out: Path, _: Choices) -> Exported:
+def _png(named: Named, out: Path, choices: Choices) -> Exported:
     paths: list[Path] = []
-    for name, attributions in named:
+    for name, attributions in _told(named, choices):
         for attribution in attributions:
             layer = f".{file_part(attribution.layer)}" if attribution.layer and len(attributions) > 1 else ""
             for target in attribution.targets:
@@ -102,14 +106,14 @@ def _png(named: Named, out: Path, _: Choices) -> Exported:
     return Exported(tuple(paths))
 
 
-def _npz(named: Named, out: Path, _: Choices) -> Exported:
-    for name, attributions in named:
+def _npz(named: Named, out: Path, choices: Choices) -> Exported:
+    for name, attributions in _told(named, choices):
         save_all(out / f"{name}.npz", attributions)
     return Exported(tuple(out / f"{name}.npz" for name, attributions in named))
 
 
-def _safetensors(named: Named, out: Path, _: Choices) -> Exported:
-    paths = [save_tensors(attributions, out / f"{name}.safetensors") for name, attributions in named]
+def _safetensors(named: Named, out: Path, choices: Choices) -> Exported:
+    paths = [save_tensors(attributions, out / f"{name}.safetensors") for name, attributions in _told(named, choices)]
     return Exported(tuple(path for pair in paths for path in pair))
 
 
@@ -131,6 +135,13 @@ FORMATS: dict[str, Callable[[Named, Path, Choices], Exported]] = {
     "nifti": _nifti,
     "dicom": _dicom,
 }
+
+
+def _told(named: Named, choices: Choices) -> Iterator[tuple[str, Sequence[Attribution]]]:
+    for done, each in enumerate(named):
+        choices.progress("exported files of explanations", done, len(named))
+        yield each
+    choices.progress("exported files of explanations", len(named), len(named))
 
 
 def _gathered(records: Sequence[str | Path | Attribution]) -> Named:

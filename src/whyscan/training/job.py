@@ -145,7 +145,7 @@ def check_same(folder: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any])
         raise BadRun(
             f"{folder} holds a training that differs: {'; '.join(texts)}",
             "the settings, data and weights that it was begun with",
-            "resume with those, or train without --resume to replace it",
+            "resume with those, or choose another --out",
         )
 
 

@@ -114,7 +114,7 @@ def load(folder: Path) -> State | None:
         )
     except (OSError, SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise BadRun(
-            f"{folder} is damaged ({error})", "the state of a training", "train again without --resume"
+            f"{folder} is damaged ({error})", "the state of a training", f"delete {folder} and resume: it is made anew"
         ) from error
 
 
