@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from whyscan.data.scan import Scan, content_hash
-from whyscan.errors import BadInput, BadModel
+from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.explain.explain import explain
 from whyscan.explain.games.segments import Superpixels
 from whyscan.models.classifier import Classifier, Network
@@ -163,3 +163,31 @@ def test_a_device_is_named_and_has_to_be_here() -> None:
     for wrong in ("gpu", "cuda:9", "meta"):
         with pytest.raises(BadInput, match=f"'{wrong}'.*cpu"):
             opened(logits(3), device=wrong)
+
+
+def test_one_channel_is_told_how_to_be_wrapped() -> None:
+    grey = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(BadModel, match="takes one channel: wrap it"):
+        opened(grey)
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = grey
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            answers: torch.Tensor = self.net(x.mean(1, keepdim=True))
+            return answers
+
+    assert [layer.name for layer in opened(Wrapped()).layers] == ["net.0"]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_the_layers_of_a_program_cannot_be_reached_and_all_is_no_name_of_one() -> None:
+    program = torch.jit.script(logits(3))  # type: ignore[no-untyped-call]
+    with pytest.raises(BadTarget, match="is a TorchScript program"):
+        opened(program).layer("last")
+    with pytest.raises(BadTarget, match="has no layer with a grid"):
+        opened(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())).layer("last")
+    with pytest.raises(BadTarget, match="explain_layers"):
+        opened(logits(3)).layer("all")

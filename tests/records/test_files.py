@@ -129,3 +129,15 @@ def test_what_cannot_be_deleted_or_moved_is_named(tmp_path: Path) -> None:
     files.remove(tmp_path / "gone")
     files.rename(tmp_path / "full" / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "a"
+
+
+def test_a_place_that_cannot_be_written_to_is_known_before_any_work(tmp_path: Path) -> None:
+    files.check_writable(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(BadRun, match="file is a file"):
+            files.check_writable(place)
+    if Path("/proc").is_dir():
+        with pytest.raises(BadRun, match="/proc could not be written"):
+            files.check_writable(Path("/proc/none"))

@@ -78,3 +78,29 @@ def test_signs_that_are_not_told_from_zero_are_not_shown(layer: Attribution) -> 
     told, hidden, unknown = (tints(replace(lime, intervals=each)) for each in (sure, unsure, None))
     assert told == unknown == (True, True)
     assert hidden == (True, False)
+
+
+def test_of_a_thousand_targets_the_likeliest_are_shown_and_the_picture_says_so(
+    layer: Attribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    names: list[str] = []
+
+    def page(tiles, **about):
+        names.extend(name for name, _ in tiles)
+        titles.append(about["title"])
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr(pictures, "page", page)
+    classes = tuple(f"c{number}" for number in range(1000))
+    chances = np.full(1000, 1e-4, np.float32)
+    chances[[7, 500, 999]] = 0.2
+    many = replace(
+        layer, targets=classes, classes=classes, probabilities=chances, diagnosis=("there",) * 1000,
+        maps=np.repeat(layer.maps[:1], 1000, 0), measured={"gap": (0.0,) * 1000},
+    )  # fmt: skip
+    pictures.sheet([many])
+    assert "24 likeliest of 1,000 targets" in titles[0]
+    shown = [name.rpartition(" ")[2] for name in names if "explained" in name][:24]
+    assert len(shown) == 24 and {"c7", "c500", "c999"} <= set(shown)
+    assert shown == sorted(shown, key=lambda name: int(name[1:]))

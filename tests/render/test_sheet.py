@@ -58,3 +58,11 @@ def test_a_tile_has_a_width_and_at_most_a_quarter_more_of_height() -> None:
     assert fitting((200, 400), 100) == 100
     assert fitting((120, 100), 100) == 120
     assert fitting((1000, 100), 100) == 125
+
+
+def test_a_narrow_tile_leaves_room_for_its_name() -> None:
+    narrow = np.zeros((400, 6, 3), np.uint8)
+    made = page([("predicted: pituitary, explained: glioma", narrow)] * 2, columns=2)
+    assert made.shape[0] < 400 + 120  # a few lines of words, and not a letter a line
+    dark = (made.sum(2) == 0).sum(1)
+    assert (dark >= 12).sum() >= 400 and dark.max() < 100  # both tiles are whole and as narrow as they came

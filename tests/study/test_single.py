@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from whyscan.errors import BadInput, BadModel, BadTarget
+from whyscan.errors import BadInput, BadModel, BadRun, BadTarget
 from whyscan.explain.games.segments import Superpixels
 from whyscan.explain.methods import METHODS
 from whyscan.models import checkpoint
@@ -52,7 +52,6 @@ def test_what_cannot_serve_is_said_where_all_layers_are_asked_for(scans: Path, t
     assert "blocks.3.0.se.conv_reduce" in said(["gradcam"], "all")
     assert said(["gradcam"], ["all"]) == said(["gradcam"], "all")
     assert said(["gradcam"], "last") == {}
-    assert said(["saliency"], "all") == {}
 
 
 def test_a_blank_scan_does_not_end_the_batch(model: Path, scans: Path, tmp_path: Path) -> None:
@@ -225,3 +224,21 @@ def test_a_scan_that_the_model_has_no_answer_to_fails_alone(methods, picky: Pick
     assert [each["source"] for each in found["scans"]] == ["0.png", "2.png"]
     with pytest.raises(BadModel, match=r"finite|NaN"):
         explain_files("m", [grey_scans(tmp_path / "bright", 235, 232)], tmp_path / "out", methods)
+
+
+def test_layers_for_methods_that_have_none_are_refused(model: Path, scans: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"layers for lime.*gradcam"):
+        explain_files(model, [scans], tmp_path / "out", ["lime"], layers="all")
+    assert not (tmp_path / "out").exists()
+    explain_files(model, [scans / "b-noise.png"], tmp_path / "out", ["gradcam", "saliency"], layers="last")
+
+
+def test_a_folder_that_is_a_file_is_refused_before_any_work(
+    model: Path, scans: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(single, "Job", None)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(BadRun, match="out is a file"):
+        explain_files(model, [scans], tmp_path / "out", ["gradcam"])
+    with pytest.raises(BadInput, match="seed -1"):
+        explain_files(model, [scans], tmp_path / "new", ["gradcam"], seed=-1)

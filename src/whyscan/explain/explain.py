@@ -172,10 +172,11 @@ def configure(methods: Mapping[str, str | Explainer], options: Mapping[str, Any]
     if options.get("samples") == "auto":
         for name, each in explainers.items():
             if hasattr(each, "samples"):
+                apart = ", or ask for it in a call of its own" if len(explainers) > 1 else ""
                 raise BadInput(
                     f'samples "auto" for {name}',
                     "a number: it cannot tell when it has settled",
-                    "give a number, or explain it by itself",
+                    f"give a number{apart}",
                 )
     return {
         name: _with(each, {option: options[option] for option in options.keys() & known[name]})

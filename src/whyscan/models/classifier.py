@@ -133,9 +133,9 @@ class Classifier:
             BadTarget: no such layer: the nearest names are suggested; or a module that cannot serve: the reason.
         """
         if not self.layers:
-            raise BadTarget(
-                f"{self.name} has no layer with a spatial grid", "a network with convolutions", "use LIME or SHAP"
-            )
+            scripted = any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules())
+            why = "is a TorchScript program, whose layers cannot be reached" if scripted else "has no layer with a grid"
+            raise BadTarget(f"{self.name} {why}", "a network with 2D convolutions or attention", "use LIME or SHAP")
         if name == "last":
             return self.layers[-1]
         if name == "final":
@@ -149,6 +149,8 @@ class Classifier:
             from whyscan.models.layers import find_layer  # it makes Layers, so it imports this module
 
             return self._labelled(find_layer(self.network, self.input_size, path))
+        if name == "all":
+            raise BadTarget('layer "all" where one is asked for', "one layer", "ask for all with explain_layers")
         known = [each for layer in self.layers for each in (layer.name, layer.alias) if each]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[-3:]
         raise BadTarget(

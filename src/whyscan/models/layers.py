@@ -163,7 +163,7 @@ def find_layer(network: nn.Module, input_size: tuple[int, int], path: str) -> La
         name = layer_name(path)
         raise BadTarget(
             f"layer {name!r} cannot serve: {layer}", "a grid of channels on the way to the scores",
-            "take one of classifier.layers, such as the input or first norm of the last block",
+            "take one of classifier.layers; of a transformer the input or first norm of the last block",
         )  # fmt: skip
     return layer
 

@@ -103,6 +103,9 @@ def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
     except (RuntimeError, ValueError, TypeError) as error:
         wide = all(parameter.dtype == torch.float32 for parameter in network.parameters())
         mend = "check input_size" if wide else "its weights are not float32: pass model.float()"
+        first = next((each for each in network.modules() if isinstance(each, nn.Conv2d)), None)
+        if first is not None and first.in_channels == 1:
+            mend = "it takes one channel: wrap it in a module whose forward is net(x.mean(1, keepdim=True))"
         raise BadModel(f"the module failed on (3, 3, {size[0]}, {size[1]}): {error}", "logits", mend) from error
     if isinstance(out, Mapping):
         came = f"the module answered with a dict of {', '.join(map(repr, out))}"

@@ -64,6 +64,18 @@ def unwritable(path: Path, error: OSError) -> BadRun:
     )
 
 
+def check_writable(folder: Path) -> None:
+    """Raises BadRun, before hours of work, for a folder that cannot be made or written to. Leaves nothing behind."""
+    place = next(each for each in (folder, *folder.parents, Path()) if each.exists())
+    if not place.is_dir():
+        raise BadRun(f"{place} is a file", "a folder, or a new name", "choose another --out")
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise unwritable(place, error) from error
+
+
 def remove(path: Path) -> None:
     """Delete a file that may be missing. Raises BadRun where the system refuses."""
     try:

@@ -20,14 +20,20 @@ TILE = 150
 
 _PANEL, _LAYER = 255, 138  # width in pixels of a target's panel, of a layer's tile
 _COLUMNS, _LAYERS = 5, 10  # of them in a row
+_TARGETS = 24  # at most: a picture of a thousand classes is one that no program opens
 
 
 def sheet(attributions: Sequence[Attribution]) -> bytes:
     """One PNG of one scan and method: all targets of one layer, or for each target the strip of all layers.
 
     Args:
-        attributions: of one scan, one method and the same targets, shallow to deep where they are layers.
+        attributions: of one scan, one method and the same targets, shallow to deep where they are layers. Of more than
+            24 targets the most probable are shown.
     """
+    if (count := len(attributions[0].targets)) > _TARGETS:
+        rows = _likeliest(attributions[0])
+        called = f"{attributions[0].heading or attributions[0].method} (the {_TARGETS} likeliest of {count:,} targets)"
+        attributions = [replace(_only(each, rows), heading=called) for each in attributions]
     first, *more = attributions
     if more:
         small = _all_shown_at(attributions, fitting(first.geometry.scan, _LAYER))
@@ -35,6 +41,25 @@ def sheet(attributions: Sequence[Attribution]) -> bytes:
     shown = shown_at(first, fitting(first.geometry.scan, _PANEL))
     classic = first.segments is not None and first.signed
     return png.encode(stacked([_panels(shown), *([_superpixels(shown)] if classic else [])]))
+
+
+def _likeliest(attribution: Attribution) -> list[int]:
+    """The rows of the most probable targets, in their order; contrasts, asked for by name, come first."""
+    known = set(attribution.classes)
+    chances = [attribution.probability(name) if name in known else 1.0 for name in attribution.targets]
+    return sorted(np.argsort(-np.array(chances), kind="stable")[:_TARGETS].tolist())
+
+
+def _only(attribution: Attribution, rows: list[int]) -> Attribution:
+    """Some of its targets."""
+    arrays = {name: getattr(attribution, name) for name in ("maps", "weights", "intervals")}
+    return replace(
+        attribution,
+        targets=tuple(attribution.targets[row] for row in rows),
+        diagnosis=tuple(attribution.diagnosis[row] for row in rows) if attribution.diagnosis else (),
+        measured={name: [values[row] for row in rows] for name, values in attribution.measured.items()},
+        **{name: array[rows] for name, array in arrays.items() if array is not None},
+    )
 
 
 def _panels(shown: Attribution) -> Pixels:

@@ -19,6 +19,7 @@ from whyscan.render.scale import Scale, bar
 _MARGIN, _GAP, _BESIDE = 6, 9, 28  # pixels around everything, between tiles, between the tiles and the bar
 _HEADING, _NOTE = 14, 11  # sizes of letters
 _NARROWEST = 600  # pixels of a page's width, so that its words have room
+_COLUMN = 110  # pixels of a tile's width, so that its name has room
 _LOWEST, _TALLEST = 120, 480  # pixels of a bar's height
 
 Pixels = UInt8[np.ndarray, "h w 3"]
@@ -50,6 +51,7 @@ def page(
         scale: of the colour bar at the right, where they share one.
         size: of the names' letters, in pixels.
     """
+    tiles = [(name, _widened(picture)) for name, picture in tiles]
     height, width = tiles[0][1].shape[:2]
     columns = min(columns, len(tiles))
     rows = _rows(tiles, columns, size)
@@ -92,6 +94,12 @@ def fitting(shape: tuple[int, ...], width: int) -> int:
     """The longer side of a picture of this shape in a tile so wide, and at most a quarter higher than wide."""
     shrink = min(width / shape[1], 1.25 * width / shape[0])
     return max(1, round(shrink * max(shape[:2])))
+
+
+def _widened(picture: Pixels) -> Pixels:
+    """On white, where it is too narrow for a name above it."""
+    missing = max(_COLUMN - picture.shape[1], 0)
+    return np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=255)
 
 
 def _rows(tiles: Sequence[tuple[str, Pixels]], columns: int, size: int) -> list[_Row]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from whyscan.checks import at_least
 from whyscan.data.dicom_window import Asked
 from whyscan.data.scan import Scan
 from whyscan.data.slices import Slices
@@ -73,6 +74,14 @@ def explain_files(
     if agree and len(names) < 2:
         raise BadInput(f"a consensus of {', '.join(names)}", "two methods or more", "name another --method")
     explainers = configure({name: name for name in names}, options or {})
+    at_least(0, seed=seed)
+    every = layers == "all" if isinstance(layers, str) else "all" in (layers or ())
+    if layers is not None and not any(isinstance(each, LayeredExplainer) for each in explainers.values()):
+        layered = ", ".join(name for name, each in METHODS.items() if each.layered)
+        raise BadInput(
+            f"layers for {', '.join(names)}", f"a method that looks at layers: {layered}", "leave --layers out"
+        )
+    files.check_writable(out)
     classifier = load(model, **(opening or {}))
     true = None if label is None else find(label, classifier.classes, "label")
     given = sources(
@@ -103,14 +112,8 @@ def explain_files(
     volumes = write_volumes(slices_of, left, out, progress, draw=draw)
     return {
         "scans": done, "failed": failed, "empty": list(empty.values()), "volumes": volumes,
-        "unserving": unserving_of(classifier) if _every_layer(explainers, layers) else {},
+        "unserving": unserving_of(classifier) if every else {},
     }  # fmt: skip
-
-
-def _every_layer(explainers: Mapping[str, Explainer], layers: str | Sequence[str] | None) -> bool:
-    """Whether all layers were asked for, and of a method that looks at layers."""
-    every = layers == "all" if isinstance(layers, str) else "all" in (layers or ())
-    return every and any(isinstance(each, LayeredExplainer) for each in explainers.values())
 
 
 def _numbers(found: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:

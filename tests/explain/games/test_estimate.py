@@ -5,7 +5,16 @@ from functools import partial
 import numpy as np
 import pytest
 
-from whyscan.explain.games.estimate import AGREEMENT, TOGETHER, drawn, estimate, estimate_until_settled, stops
+from whyscan.explain.games.estimate import (
+    AGREEMENT,
+    TOGETHER,
+    WIDE,
+    answering,
+    drawn,
+    estimate,
+    estimate_until_settled,
+    stops,
+)
 from whyscan.explain.games.lime import LIME
 from whyscan.explain.games.sampling import draw
 from whyscan.explain.games.shap import SHAP
@@ -71,6 +80,14 @@ def test_too_few_and_too_many_for_an_emulator_are_left_to_regression(samples: in
     np.testing.assert_array_equal(found.weights, SHAP().regress(drawn, noisy(drawn.coalitions)).weights)
     assert not found.settled
     assert not found.measured
+    assert answering(drawn, "quadrature") == "regression"
+
+
+def test_too_many_players_for_an_emulator_are_left_to_regression() -> None:
+    few, many = plan(WIDE, 40), plan(WIDE + 1, 40)
+    assert [answering(each, "quadrature") for each in (few, many)] == ["quadrature", "regression"]
+    found = estimate(METHODS, many, noisy, "quadrature")["lime"]
+    np.testing.assert_array_equal(found.weights, LIME().regress(many, noisy(many.coalitions)).weights)
 
 
 def test_shapley_values_add_up_and_their_intervals_know_it() -> None:

@@ -156,3 +156,9 @@ def test_a_model_that_answers_nan_is_named(additive: Classifier) -> None:
     additive.network.values.data[0, 0] = float("nan")
     with pytest.raises(BadModel, match="NaN"):
         SHAP(quarters())(additive, [WHITE])
+
+
+@pytest.mark.parametrize(("samples", "estimator"), [(12, "regression"), (40, "quadrature")])
+def test_the_record_says_which_estimator_answered(toy, scan, samples: int, estimator: str) -> None:
+    hidden = Perturbation(Superpixels("grid", 16), samples=samples, engine="float32")
+    assert explain_by_play(toy, scan, {"lime": LIME(hidden)}, "all")["lime"].settings["estimator"] == estimator

@@ -114,3 +114,9 @@ def test_bad_settings() -> None:
         SmoothGrad(noise=0)
     with pytest.raises(BadInput, match="samples 0"):
         SmoothGrad(samples=0)
+
+
+def test_no_seed_is_too_large_and_none_is_another_again() -> None:
+    pixels = torch.zeros(1, 4, 4)
+    first = [next(iter(noisy(pixels, 1.0, 1, seed))).pixels for seed in (0, 1, 2**32, 2**63, 2**64, 2**64 + 1)]
+    assert len({tuple(each.flatten().tolist()) for each in first}) == 6

@@ -24,6 +24,8 @@ Scored = Callable[[Bool[np.ndarray, "m s"]], Float64[np.ndarray, "m t"]]
 _FIRST, _GROWTH = 100, 1.5
 FEW, MANY = 20, 3000
 """Evaluations between which an emulator is worth its price, which grows with the cube."""
+WIDE = 200
+"""More players than this are too many for it: what their sums over all coalitions cost grows with the fourth power."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +100,18 @@ def estimate(
         sample: as `sampled` makes it, where it is made for several calls.
     """
     scores = scored(plan.coalitions)
-    if plan.complete or estimator == "regression" or not FEW <= len(scores) <= MANY:
+    if plan.complete or answering(plan, estimator) == "regression":
         return {name: _regressed(method, plan, scores) for name, method in methods.items()}
     players = plan.coalitions.shape[1]
     estimands = {name: method.estimand(players) for name, method in methods.items()}
     through = None if link is None else Through(link, sample or sampled(methods, players))
     return quadrature(estimands, plan.coalitions, scores, plan.pairs, through)
+
+
+def answering(plan: Plan, asked: Estimator) -> Estimator:
+    """The estimator that answers: a regression where there are few or very many coalitions, or very many players."""
+    rows, players = plan.coalitions.shape
+    return asked if FEW <= rows <= MANY and players <= WIDE else "regression"
 
 
 @one_core()

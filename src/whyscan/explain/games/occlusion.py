@@ -122,7 +122,11 @@ def cover(
             except BadScan:
                 continue
     if not boards:
-        raise BadScan("covering any window leaves the scan as it is", "something to cover", "choose another fill")
+        raise BadScan(
+            "covering any window leaves the scan as it is",
+            "something to cover",
+            "choose another fill, such as a number from 0 to 1",
+        )
     return boards, coverage
 
 

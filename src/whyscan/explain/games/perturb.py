@@ -90,7 +90,9 @@ def game(
     plays = [label for label in np.unique(segments[segments >= 0]) if change[segments == label].max() > UNCHANGED]
     if not plays:
         raise BadScan(
-            "hiding any superpixel leaves the scan as it is", "a scan with something to hide", "choose another fill"
+            "hiding any superpixel leaves the scan as it is",
+            "a scan with something to hide",
+            "choose another fill, such as a number from 0 to 1",
         )
     lookup = np.full(int(segments.max()) + 2, -1, np.int32)
     lookup[plays] = np.arange(len(plays), dtype=np.int32)

@@ -61,7 +61,10 @@ class RISE:
         between(0, 1, probability=self.probability)
         made_of(bool, centred=self.centred)
         if self.fill == "inpaint":
-            raise BadInput('fill "inpaint" for RISE', '"mean", "blur", "noise" or a number', "choose one of them")
+            raise BadInput(
+                'fill "inpaint" for RISE, whose masks have no edges', '"mean", "blur", "noise" or a number',
+                "choose one of them; other methods can have it in a call of their own",
+            )  # fmt: skip
 
     def __call__(
         self,
@@ -85,7 +88,11 @@ class RISE:
         pixels, geometry = classifier.prepare(scan)
         under = hidden(pixels[0], np.zeros(classifier.input_size, np.int32), self.fill, seed)
         if np.abs(pixels[0] - under).max() <= UNCHANGED:
-            raise BadScan("hiding any of the scan leaves it as it is", "something to hide", "choose another fill")
+            raise BadScan(
+                "hiding any of the scan leaves it as it is",
+                "something to hide",
+                "choose another fill, such as a number from 0 to 1",
+            )
         grids = draw(self.samples, self.cells, self.probability, np.random.default_rng(seed))
         answer = classifier.logits(pixels)[0]
         names, rows = resolve(classifier, targets, answer, scan.label)

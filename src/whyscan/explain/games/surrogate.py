@@ -13,7 +13,15 @@ from jaxtyping import Float64, Integer
 from whyscan.checks import at_least, one_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput
-from whyscan.explain.games.estimate import Estimator, Fitted, Linear, drawn, estimate, estimate_until_settled
+from whyscan.explain.games.estimate import (
+    Estimator,
+    Fitted,
+    Linear,
+    answering,
+    drawn,
+    estimate,
+    estimate_until_settled,
+)
 from whyscan.explain.games.fills import Fill, check_fill
 from whyscan.explain.games.perturb import Game, game
 from whyscan.explain.games.question import moved, put
@@ -55,7 +63,8 @@ class Perturbation:
         samples: the most evaluations of the model, for all methods that share them together; or "auto": as many as it
             takes for the strongest superpixels of every target to settle, 2,000 at most.
         estimator: "quadrature" learns the game from the coalitions and integrates what it learned; "regression" fits
-            weights to the coalitions and nothing else, as lime and shap do.
+            weights to the coalitions and nothing else, as lime and shap do, and answers anyway where there are fewer
+            than 20 or more than 3,000 coalitions, or more than 200 superpixels.
         score: "probability", as lime and shap are mostly used, or "logit", which does not saturate.
         engine: "fast" (bfloat16 where it agrees with float32 on this very scan) or "float32".
         batch: how many perturbed scans are judged at once.
@@ -135,7 +144,8 @@ def explain_by_play(
         found = estimate_until_settled(methods, plan, judged, asked.link())
     else:
         found = estimate(methods, plan, judged, shared.estimator, asked.link())
-    scores = asked.scores(plan.coalitions[: len(asked.memory)])
+    used = plan.first(len(asked.memory))
+    scores = asked.scores(used.coalitions)
     ends = end_scores(*scores[:2])
     common = {
         **asked.about,
@@ -152,6 +162,7 @@ def explain_by_play(
             measured={**found[name].measured, **ends},
             settings={
                 **settings_of(method),
+                "estimator": shared.estimator if plan.complete else answering(used, shared.estimator),
                 **cut(shared.superpixels, geometry, board),
                 "shared_by": sorted(methods),
                 "exact": plan.complete,

@@ -90,7 +90,8 @@ class SmoothGrad:
 
 def noisy(pixels: Float[Tensor, "c h w"], sigma: float, pairs: int, seed: int) -> Iterator[Point]:
     """Pairs of noisy copies. The noise is drawn on the CPU, so that every device sees the same."""
-    generator = torch.Generator().manual_seed(seed)
+    # torch's own generator takes 32 bits of a seed: seeds that are larger would be others' again
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     for pair in range(pairs):
         noise = sigma * torch.randn(pixels.shape, generator=generator).to(pixels.device)
         yield Point(pixels + noise, 0.5, pair)
