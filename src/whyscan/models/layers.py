@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -229,7 +230,7 @@ def _grid_is_read(network: nn.Module, input_size: tuple[int, int], layer: Layer)
 
     An experiment rather than a gradient: it needs no graph, and no score that happens to be differentiable.
     """
-    if layer.prefix == 0 or next(network.parameters()).device.type == "meta":
+    if layer.prefix == 0 or _device(network).type == "meta":
         return True
     answers: list[Tensor] = []
     for change in (0.0, 1.0):
@@ -277,8 +278,13 @@ def _record(network: nn.Module, input_size: tuple[int, int], modules: Mapping[st
     return calls
 
 
+def _device(network: nn.Module) -> torch.device:
+    """Where it is; a network need not have parameters."""
+    return next((each.device for each in chain(network.parameters(), network.buffers())), torch.device("cpu"))
+
+
 def _run(network: nn.Module, input_size: tuple[int, int]) -> Tensor:
-    device = next(network.parameters()).device
+    device = _device(network)
     with evaluating(network), torch.inference_mode():
         logits: Tensor = network(torch.zeros(1, 3, *input_size, device=device))
     return logits

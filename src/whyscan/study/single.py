@@ -13,7 +13,7 @@ from whyscan.data.slices import Slices
 from whyscan.data.sources import Source, sources
 from whyscan.errors import BadInput
 from whyscan.explain.explain import configure
-from whyscan.explain.methods import METHODS, Explainer, LayeredExplainer
+from whyscan.explain.methods import METHODS, LayeredExplainer
 from whyscan.explain.targets import Targets
 from whyscan.models.doctor import unserving_of
 from whyscan.models.load import load
