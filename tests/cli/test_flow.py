@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
+from whyscan.cli import model_commands
 from whyscan.cli.main import app
 from whyscan.models.load import load
 from whyscan.records.attribution import load_all
@@ -172,3 +174,16 @@ def test_a_study_of_models_that_exist_takes_their_names(
     result = call("study", phantoms, *models, "--samples", 60, "--out", tmp_path / "pair")
     assert result.exit_code == 0, result.output
     assert f"report: {tmp_path / 'pair' / 'report.html'}" in result.stdout
+
+
+def test_scans_that_fail_alike_are_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def failed(source: str, method: str, error: str) -> dict[str, Any]:
+        return {"source": source, "methods": [method], "error": error}
+
+    written = {
+        "scans": [{"source": "d", "predicted": "a", "probability": 1.0, "maps": [], "files": [], "reading": []}],
+        "failed": [failed(each, "gradcam" if each in "abc" else "lime", "no finite value") for each in "abcd"],
+        "unserving": {}, "volumes": [],
+    }  # fmt: skip
+    model_commands._say_explained(written)
+    assert capsys.readouterr().err.splitlines() == ["a and 2 more: no finite value", "d: lime: no finite value"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -258,15 +259,19 @@ def _say_explained(written: dict[str, Any]) -> None:
             *(f"  {each}" for each in told.lines(entry["maps"]) + entry["files"]),
         )
     entries = Counter(entry["source"] for entry in written["scans"] + written["failed"])
-    for entry in written["failed"]:
-        # one entry alone is of the whole scan: no method made anything of it, all for the same reason
-        which = f"{', '.join(entry['methods'])}: " if entries[entry["source"]] > 1 else ""
-        console.note(f"{entry['source']}: {which}{entry['error']}")
+    for said, alike in groupby(written["failed"], lambda entry: _why(entry, alone=entries[entry["source"]] == 1)):
+        first, *more = [entry["source"] for entry in alike]  # slices of one volume, mostly
+        console.note(f"{first}{f' and {len(more)} more' if more else ''}: {said}")
     for line in unserving_lines(written["unserving"]):
         console.note(f"--layers all: {line}")
     _say_warnings(written["scans"])
     _say_volumes(written["volumes"])
     _say_exported(written.get("exported", []), written.get("left_out", []))
+
+
+def _why(failed: dict[str, Any], *, alone: bool) -> str:
+    """An entry that is alone is of the whole scan: no method made anything of it, all for the same reason."""
+    return f"{'' if alone else ', '.join(failed['methods']) + ': '}{failed['error']}"
 
 
 def _say_volumes(volumes: list[dict[str, Any]]) -> None:
