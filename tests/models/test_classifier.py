@@ -127,7 +127,7 @@ def test_layers_by_name_alias_path_and_place():
         classifier.layer("conv3")
     with pytest.raises(BadTarget, match="conv1"):
         classifier.layer("")
-    with pytest.raises(BadTarget, match="no layer with a spatial grid"):
+    with pytest.raises(BadTarget, match="no layer with a grid"):
         _classifier().layer("last")
 
 
