@@ -24,7 +24,7 @@ PLAY = replace(
 def test_a_row_has_none_for_what_a_method_does_not_have() -> None:
     assert row(MAP) == {
         "method": "gradcam", "layer": "conv2", "targets": ["a", "b"], "diagnosis": ["there", "negative everywhere"],
-        "evaluations": None, "converged": None, "engine": "torch float32", "deviation": None,
+        "evaluations": None, "converged": None, "estimator": None, "engine": "torch float32", "deviation": None,
     }  # fmt: skip
     assert row(replace(MAP, diagnosis=()))["diagnosis"] is None
 
@@ -37,6 +37,10 @@ def test_a_row_has_none_for_what_a_method_does_not_have() -> None:
         (
             [replace(PLAY, converged=True, evaluations=1)],
             ["lime: 1 evaluation, settled, OpenVINO bfloat16, at most 0.01 off"],
+        ),
+        (
+            [replace(PLAY, converged=None, settings={"estimator": "regression"})],
+            ["lime: 1,300 evaluations, by regression, OpenVINO bfloat16, at most 0.01 off"],
         ),
         (
             [replace(MAP, layer=f"conv{i}") for i in range(5)] + [PLAY],

@@ -21,6 +21,7 @@ def row(attribution: Attribution) -> dict[str, Any]:
         "diagnosis": list(attribution.diagnosis) or None,
         "evaluations": attribution.evaluations or None,
         "converged": attribution.converged,
+        "estimator": attribution.settings.get("estimator"),
         "engine": attribution.engine,
         "deviation": attribution.deviation,
     }
@@ -38,6 +39,7 @@ def _line(method: str, rows: Sequence[Mapping[str, Any]]) -> str:
         f"{len(layers)} layers" if len(layers) > 1 else "".join(f"layer {name}" for name in layers),
         f"{count:,} evaluation{'s' if count > 1 else ''}" if count else "",
         {None: "", True: "settled", False: "not settled"}[first["converged"]],
+        "by regression" if first["estimator"] == "regression" else "",
         first["engine"],
         f"at most {first['deviation']:.1g} off" if first["deviation"] else "",
         _absent(rows),

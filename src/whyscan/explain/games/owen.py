@@ -194,7 +194,7 @@ class Owen:
             diagnosis=moved(np.ptp(probed, axis=0)),
             measured={**found.measured, **end_scores(*probed[:2])},
             settings={
-                **settings_of(self),
+                **{name: value for name, value in settings_of(self).items() if name != "estimator"},  # it has its own
                 **cut(shared.superpixels, geometry, board),
                 "exact": found.complete,
                 "exact would need": evaluations_needed(tree),
