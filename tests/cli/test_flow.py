@@ -166,6 +166,7 @@ def test_what_a_map_rests_on_is_told(trained: tuple[Path, Result], phantoms: Pat
     assert f"  lime: {saved.evaluations} evaluations, " in told and f"  gradcam: layer {cam['layer']}, " in told
 
 
+@pytest.mark.slow
 def test_a_study_of_models_that_exist_takes_their_names(
     trained: tuple[Path, Result], phantoms: Path, tmp_path: Path
 ) -> None:

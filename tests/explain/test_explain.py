@@ -122,6 +122,7 @@ def test_one_name_is_one_method(toy, scan) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_a_real_scan_with_real_weights(shared: Path) -> None:
     folder = shared / "data" / "brain-tumor-mri" / "Training" / "glioma_tumor"
     scan = read_scan(sorted(folder.glob("*.jpg"))[0], label="glioma_tumor")

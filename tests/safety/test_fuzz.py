@@ -32,8 +32,8 @@ def test_every_valid_file_opens(tmp_path: Path) -> None:
     ("word", "code"),
     [
         ("crashed", "import os; os.abort()"),
-        ("hung", "import time; time.sleep(900)"),
-        ("hung", "while True: pass"),
+        pytest.param("hung", "import time; time.sleep(900)", marks=pytest.mark.slow),
+        pytest.param("hung", "while True: pass", marks=pytest.mark.slow),
         ("raised", "raise KeyError('not an error of ours')"),
         ("memory", "import numpy; data = numpy.ones(150_000_000)"),
         ("refused", "from whyscan.errors import BadModel; raise BadModel('a', 'b', 'c')"),

@@ -134,6 +134,7 @@ def test_every_bar_reaches_its_total_and_failures_of_the_energy_are_listed(
     assert ("no model was trained on" in index["sampling"]) is (here is True)
 
 
+@pytest.mark.slow
 def test_what_was_trained_in_a_run_is_known_to_be_and_what_was_not_is_not(
     studied: Run, catalogue: Catalogue, phantoms: Path, tmp_path: Path, classifier: Classifier
 ) -> None:

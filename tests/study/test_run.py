@@ -127,6 +127,7 @@ def test_a_study_that_was_killed_ends_with_the_same_numbers(
     assert run.gallery() == studied.gallery()
 
 
+@pytest.mark.slow
 def test_models_of_an_earlier_run_serve_without_training(
     studied: Run, phantoms: Path, tmp_path: Path, quick_settings: api.StudySettings
 ) -> None:
