@@ -178,6 +178,7 @@ def test_the_examples_of_the_methods_run(page: Path, tmp_path: Path, monkeypatch
     code = "\n".join(blocks(page, "python"))
     small = build("mobilenetv2_035", "none", ("glioma", "meningioma", "no_tumor", "pituitary"), input_size=64, seed=1)
     checkpoint.save(small, tmp_path / "runs/first/models/mobilenetv2_100")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48), np.uint8)).save(tmp_path / "slice.png")
+    for seed, name in enumerate(("slice.png", "healthy.png")):
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 48), np.uint8)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(page), "exec"), {})

@@ -23,7 +23,7 @@ SMALLEST = 8
 LARGEST = 100_000_000
 DEPTHS = (8, 10, 12, 14, 16)
 
-_KINDS = "a JPEG, PNG, TIFF, BMP or WebP image, DICOM or NIfTI"
+_KINDS = "a JPEG, PNG, TIFF, BMP or WebP image, DICOM, NIfTI or MATLAB"
 _ORIENTATION = 0x0112
 # Changing warning filters is not safe between threads, so only one thread at a time parses a header.
 _header_lock = threading.Lock()
