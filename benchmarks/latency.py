@@ -1,7 +1,7 @@
 """How near to real time Grad-CAM is: milliseconds for one scan, last layer, one class, for every backbone.
 
     python benchmarks/latency.py                          # some minutes; docs/explanation/latency.csv, .svg and .png
-    python benchmarks/latency.py --backbones resnet50 vit_small --repeats 5 --out /tmp/latency
+    python benchmarks/latency.py --backbones resnet50 vit_small --repeats 5 --out OUT
     python benchmarks/latency.py --draw                   # the figure again, from the CSV
 
 From a scan in memory to its attribution: resizing, one forward pass, the backward pass as far as the last layer. The

@@ -18,7 +18,7 @@ from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadModel, BadTarget
 from whyscan.models.batches import halving
 from whyscan.models.layout import laid_out
-from whyscan.models.modes import evaluating, plain_float32
+from whyscan.models.modes import device_of, evaluating, plain_float32
 from whyscan.records.attribution import find
 from whyscan.records.geometry import Fit, Geometry
 
@@ -119,8 +119,7 @@ class Classifier:
     @property
     def device(self) -> torch.device:
         """Where the network's weights are; the CPU for a network that has none."""
-        tensors = chain(self.network.parameters(), self.network.buffers())
-        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+        return device_of(self.network)
 
     def layer(self, name: str) -> Layer:
         """A layer by its name or its Keras alias; "last" or "final"; or any other module, by its dotted name.

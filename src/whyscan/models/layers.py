@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from whyscan.errors import BadTarget
 from whyscan.models.classifier import Layer, layer_name
 from whyscan.models.keras_names import keras_names
-from whyscan.models.modes import evaluating
+from whyscan.models.modes import device_of, evaluating
 from whyscan.models.tokens import attention_blocks, form_of, token_grid
 
 
@@ -218,8 +217,8 @@ def _reachable(network: nn.Module, input_size: tuple[int, int], layers: list[Lay
         if path.rpartition(".")[0] == block.path and "norm" in type(module).__name__.lower()
     }
     seen = _Pass.of(network, input_size, norms)
-    for path in norms:
-        norm = seen.layer(path)
+    for path in seen.last:
+        norm = seen.layer(path) if path in norms else ""
         if isinstance(norm, Layer) and _grid_is_read(network, input_size, norm):
             return [*others, norm]
     return others
@@ -230,7 +229,7 @@ def _grid_is_read(network: nn.Module, input_size: tuple[int, int], layer: Layer)
 
     An experiment rather than a gradient: it needs no graph, and no score that happens to be differentiable.
     """
-    if layer.prefix == 0 or _device(network).type == "meta":
+    if layer.prefix == 0 or device_of(network).type == "meta":
         return True
     answers: list[Tensor] = []
     for change in (0.0, 1.0):
@@ -278,13 +277,8 @@ def _record(network: nn.Module, input_size: tuple[int, int], modules: Mapping[st
     return calls
 
 
-def _device(network: nn.Module) -> torch.device:
-    """Where it is; a network need not have parameters."""
-    return next((each.device for each in chain(network.parameters(), network.buffers())), torch.device("cpu"))
-
-
 def _run(network: nn.Module, input_size: tuple[int, int]) -> Tensor:
-    device = _device(network)
+    device = device_of(network)
     with evaluating(network), torch.inference_mode():
         logits: Tensor = network(torch.zeros(1, 3, *input_size, device=device))
     return logits

@@ -1,12 +1,18 @@
-"""The state that a network answers in: eval mode, and plain float32; what was changed for it is put back."""
+"""Where a network is, and the state that it answers in: eval mode, plain float32; what was changed is put back."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import nn
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """That of its first parameter or buffer; the CPU where it has none."""
+    return next((each.device for each in chain(network.parameters(), network.buffers())), torch.device("cpu"))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from whyscan.models.adopt import Scaling
 from whyscan.models.blackbox import Answers, check_probabilities, looks_like_probabilities
 from whyscan.models.classifier import Classifier, Network, TwoClass
 from whyscan.models.layers import find_layers
-from whyscan.models.modes import evaluating
+from whyscan.models.modes import device_of, evaluating
 from whyscan.records.geometry import Fit
 
 
@@ -95,8 +95,7 @@ def _is_exact(answers: Tensor) -> bool:
 
 def _probe(network: nn.Module, size: tuple[int, int]) -> np.ndarray:
     """What it says of a black, a grey and a white image, (3, k)."""
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    levels = torch.tensor([0.0, 0.5, 1.0], device=device).view(3, 1, 1, 1)
+    levels = torch.tensor([0.0, 0.5, 1.0], device=device_of(network)).view(3, 1, 1, 1)
     try:
         with evaluating(network), torch.inference_mode():
             out = network(levels.expand(3, 3, *size))

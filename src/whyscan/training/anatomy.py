@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from whyscan.errors import BadModel
 from whyscan.models import weights
 from whyscan.models.classifier import Network, TwoClass
-from whyscan.models.modes import evaluating
+from whyscan.models.modes import device_of, evaluating
 
 _NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
 _NEAR = 1e-3
@@ -134,10 +134,9 @@ def _run(network: nn.Module, input_size: tuple[int, int]) -> tuple[list[nn.Modul
 
     owners = [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
     handles = [module.register_forward_hook(hook) for module in owners]
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     try:
         with evaluating(network), torch.inference_mode():
-            answer: Tensor = network(torch.full((1, 3, *input_size), 0.5, device=device))
+            answer: Tensor = network(torch.full((1, 3, *input_size), 0.5, device=device_of(network)))
     finally:
         for handle in handles:
             handle.remove()

@@ -22,6 +22,9 @@ around it lead one to expect, or one value in [0, 1]."""
 UNCHANGED = 2 / 255
 """A superpixel that a fill changes by no more than this is not hidden by it."""
 
+ANOTHER = "choose another fill, such as a number from 0 to 1"
+"""How to mend it where a fill hides nothing."""
+
 _BLUR = 0.05
 _GRAIN = 0.015
 _CLOSE = 1e-3

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, Int32
 from whyscan.checks import between, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
-from whyscan.explain.games.fills import Fill
+from whyscan.explain.games.fills import ANOTHER, Fill
 from whyscan.explain.games.perturb import Game, Memory, game, play
 from whyscan.explain.games.question import moved, put
 from whyscan.explain.games.surrogate import Perturbation
@@ -125,7 +125,7 @@ def cover(
         raise BadScan(
             "covering any window leaves the scan as it is",
             "something to cover",
-            "choose another fill, such as a number from 0 to 1",
+            ANOTHER,
         )
     return boards, coverage
 

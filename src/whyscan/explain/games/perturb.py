@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer
 
 from whyscan.errors import BadModel, BadScan
-from whyscan.explain.games.fills import UNCHANGED, Fill, hidden
+from whyscan.explain.games.fills import ANOTHER, UNCHANGED, Fill, hidden
 from whyscan.models.classifier import Pixels, Predict, Scores
 from whyscan.progress import Progress, quiet
 
@@ -92,7 +92,7 @@ def game(
         raise BadScan(
             "hiding any superpixel leaves the scan as it is",
             "a scan with something to hide",
-            "choose another fill, such as a number from 0 to 1",
+            ANOTHER,
         )
     lookup = np.full(int(segments.max()) + 2, -1, np.int32)
     lookup[plays] = np.arange(len(plays), dtype=np.int32)

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from whyscan.checks import at_least, between, made_of, plain
 from whyscan.data.scan import Scan
 from whyscan.errors import BadInput, BadScan
-from whyscan.explain.games.fills import UNCHANGED, Fill, hidden
+from whyscan.explain.games.fills import ANOTHER, UNCHANGED, Fill, hidden
 from whyscan.explain.games.question import MOVES
 from whyscan.explain.games.surrogate import Perturbation
 from whyscan.explain.targets import Targets, check, facts, resolve, scored
@@ -91,7 +91,7 @@ class RISE:
             raise BadScan(
                 "hiding any of the scan leaves it as it is",
                 "something to hide",
-                "choose another fill, such as a number from 0 to 1",
+                ANOTHER,
             )
         grids = draw(self.samples, self.cells, self.probability, np.random.default_rng(seed))
         answer = classifier.logits(pixels)[0]
